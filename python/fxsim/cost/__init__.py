@@ -1,0 +1,1 @@
+"""Counts of what was executed, and what they cost."""

@@ -1,0 +1,1 @@
+"""Ops: integer kernels behind torch; the only importers of the compiled core."""
