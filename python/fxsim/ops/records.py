@@ -100,9 +100,7 @@ class OpRecord(OpCounts):
 COUNTS: Final = tuple(field.name for field in dataclasses.fields(OpCounts))
 """Names of the count fields, in order."""
 
-IDENTITY: Final = tuple(
-    field.name for field in dataclasses.fields(OpRecord) if field.name not in (*COUNTS, "calls")
-)
+IDENTITY: Final = tuple(field.name for field in dataclasses.fields(OpRecord) if field.name not in (*COUNTS, "calls"))
 """Names of the fields that say what was executed, in order: records equal in these may be summed."""
 
 Listener: TypeAlias = Callable[[OpRecord], None]

@@ -1,0 +1,41 @@
+"""The context that counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from fxsim.cost.counts import Counts
+from fxsim.cost.watch import Watch
+from fxsim.ops.records import OpRecord, listen
+
+
+@contextmanager
+def count(*, keep_order: bool = False, floats: bool = True) -> Iterator[Counts]:
+    """Count every op executed inside the block, forward and backward, on whichever thread.
+
+    keep_order: also keep each record, in the order of execution (`Counts.ordered`); grows with every op.
+    floats: also watch torch's own float ops on this thread: products become records with format fp32, other
+        arithmetic is listed in `Counts.uncounted`. Without it, only fxsim's ops are seen.
+
+    The counts may be read inside the block as well. Blocks nest; each counts everything inside it.
+
+    Example:
+        with fx.count() as counts:
+            loss = criterion(model(x), y)
+            loss.backward()
+        counts.by("layer", "pass_")["conv1", "fwd"].macs
+    """
+    counts = Counts(keep_order=keep_order)
+    lock = threading.Lock()  # the watch delivers on this thread while listeners may be called on another
+
+    def add(record: OpRecord) -> None:
+        with lock:
+            counts.add(record)
+
+    with ExitStack() as stack:
+        stack.enter_context(listen(add))
+        if floats:
+            stack.enter_context(Watch(add, counts.add_uncounted))
+        yield counts

@@ -1,0 +1,240 @@
+"""Counts: what was executed, kept in a size that does not grow with the number of steps."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, cast, final, overload
+
+from fxsim.cost import table
+from fxsim.cost.totals import Total, count_values, total, violations
+from fxsim.ops.records import COUNTS, IDENTITY, OpRecord
+
+_Key = tuple[object, ...]
+
+_identity: Final = cast(Callable[[OpRecord], _Key], operator.attrgetter(*IDENTITY))
+
+GROUPINGS: Final = ("layer", "pass_", "op", "a", "b", "accumulator", "output", "format")
+"""What `Counts.by` groups by; "format" is both operands' formats, as in "<8,4> x <6,5>"."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Float arithmetic that no record covers: an op of torch, its calls, the elements it wrote."""
+
+    op: str
+    calls: int
+    elements_written: int
+
+
+@final
+class Counts:
+    """Sums of records: one record for each distinct (layer, pass, op, shape, formats).
+
+    Its size depends on the model and on the formats met, not on how long one counts. With
+    `keep_order=True` every record is kept besides, in the order of execution.
+    """
+
+    __slots__ = ("_order", "_running", "_sums", "_uncounted")
+
+    def __init__(self, records: Iterable[OpRecord] = (), *, keep_order: bool = False) -> None:
+        self._sums: dict[_Key, list[int]] = {}
+        self._running = [0] * (len(COUNTS) + 1)
+        self._order: list[OpRecord] | None = [] if keep_order else None
+        self._uncounted: dict[str, tuple[int, int]] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: OpRecord) -> None:
+        """Take one record in."""
+        values = (record.calls, *count_values(record))
+        key = _identity(record)
+        sums = self._sums.get(key)
+        self._sums[key] = list(values) if sums is None else list(map(operator.add, sums, values))
+        self._running = list(map(operator.add, self._running, values))
+        if self._order is not None:
+            self._order.append(record)
+
+    def add_uncounted(self, op: str, elements_written: int, calls: int = 1) -> None:
+        """Note float arithmetic that no record covers."""
+        seen_calls, seen_elements = self._uncounted.get(op, (0, 0))
+        self._uncounted[op] = (seen_calls + calls, seen_elements + elements_written)
+
+    def merge(self, other: Counts) -> None:
+        """Take in everything `other` holds.
+
+        Raises:
+            ValueError: this keeps the order of records and `other` does not.
+        """
+        for record in self._mergeable(other):
+            self.add(record)
+        for left_out in other.uncounted:
+            self.add_uncounted(left_out.op, left_out.elements_written, left_out.calls)
+
+    def _mergeable(self, other: Counts) -> tuple[OpRecord, ...]:
+        if self._order is None:
+            return other.records
+        if other._order is None:
+            raise ValueError(
+                "merge: the order of records was kept here, but not by the other counts; "
+                "open both with keep_order=True, or neither"
+            )
+        return tuple(other._order)
+
+    @property
+    def records(self) -> tuple[OpRecord, ...]:
+        """One record for each distinct (layer, pass, op, shape, formats), in order of first execution.
+
+        Counts are summed over its `calls`; shapes are those of one call.
+        """
+        return tuple(self._record(key, sums) for key, sums in self._sums.items())
+
+    @staticmethod
+    def _record(key: _Key, sums: list[int]) -> OpRecord:
+        names = (*IDENTITY, "calls", *COUNTS)
+        return table.to_record(dict(zip(names, (*key, *sums), strict=True)))
+
+    @property
+    def ordered(self) -> tuple[OpRecord, ...]:
+        """Every record as it was published.
+
+        Raises:
+            ValueError: the order was not kept.
+        """
+        if self._order is None:
+            raise ValueError("ordered: the order of records was not kept; open count(keep_order=True)")
+        return tuple(self._order)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether `ordered` may be asked for."""
+        return self._order is not None
+
+    @property
+    def uncounted(self) -> tuple[Uncounted, ...]:
+        """Float arithmetic that ran but has no record, by op, in order of first execution."""
+        return tuple(Uncounted(op, *sums) for op, sums in self._uncounted.items())
+
+    @property
+    def total(self) -> Total:
+        """The sum of all records."""
+        return total(self.records)
+
+    @property
+    def bit_operations(self) -> int:
+        """The sum of macs * bits_a * bits_b."""
+        return self.total.bit_operations
+
+    @overload
+    def by(self, field: str, /) -> dict[str, Total]: ...
+    @overload
+    def by(self, field: str, second: str, /, *more: str) -> dict[tuple[str, ...], Total]: ...
+    def by(self, *fields: str) -> dict[str, Total] | dict[tuple[str, ...], Total]:
+        """Totals by the value of one field, or by the tuple of values of several.
+
+        Example: `counts.by("layer")["conv1"].macs`, `counts.by("layer", "pass_")["conv1", "fwd"].nz_macs`.
+
+        Raises:
+            ValueError: a field is not one of GROUPINGS.
+        """
+        for field in fields:
+            if field not in GROUPINGS:
+                raise ValueError(f"by: {field!r} is not a field to group by; accepted: {', '.join(GROUPINGS)}")
+        groups: dict[tuple[str, ...], list[OpRecord]] = {}
+        for record in self.records:
+            groups.setdefault(tuple(_text(record, field) for field in fields), []).append(record)
+        totals = {key: total(records) for key, records in groups.items()}
+        return {key[0]: value for key, value in totals.items()} if len(fields) == 1 else totals
+
+    def violations(self) -> tuple[str, ...]:
+        """Broken conservation laws, one text each; empty for sound counts.
+
+        The records must add up to the sum kept beside them, each must have as many macs as its shape says,
+        and every mac must be structural, zero or non-zero.
+        """
+        found = [text for record in self.records for text in violations(record)]
+        found += self._sum_violations("records", self.records)
+        if self._order is not None:
+            found += self._sum_violations("ordered records", self._order)
+        return tuple(found)
+
+    def _sum_violations(self, name: str, records: Iterable[OpRecord]) -> list[str]:
+        sums = [0] * len(self._running)
+        for record in records:
+            sums = list(map(operator.add, sums, (record.calls, *count_values(record))))
+        return [
+            f"{name} hold {given} {field} together, but {kept} were counted"
+            for field, given, kept in zip(("calls", *COUNTS), sums, self._running, strict=True)
+            if given != kept
+        ]
+
+    def check(self) -> None:
+        """Assert conservation.
+
+        Raises:
+            ValueError: a law of `violations` is broken; the text lists every breach.
+        """
+        found = self.violations()
+        if found:
+            raise ValueError("counts are not conserved:\n" + "\n".join(found))
+
+    def rows(self) -> list[table.Row]:
+        """The records as rows of a table: identity, calls, counts, bit_operations."""
+        return table.rows(self.records)
+
+    def to_json(self) -> str:
+        """Everything as JSON text; `from_json` gives equal counts."""
+        kept = dict(zip(("calls", *COUNTS), self._running, strict=True))
+        return table.to_json(self.records, self._order, kept, self._uncounted)
+
+    @classmethod
+    def from_json(cls, text: str) -> Counts:
+        """Counts from `to_json`'s text.
+
+        Raises:
+            ValueError: the text is not such a file.
+        """
+        content = table.from_json(text)
+        counts = cls(content.records)
+        counts._order = content.ordered
+        counts._running = [content.total[name] for name in ("calls", *COUNTS)]
+        counts._uncounted = content.uncounted
+        return counts
+
+    def to_csv(self) -> str:
+        """The rows as CSV text with a header; the order of records and the uncounted ops are in JSON only."""
+        return table.to_csv(self.records)
+
+    @classmethod
+    def from_csv(cls, text: str) -> Counts:
+        """Counts from `to_csv`'s text; derived columns are not read.
+
+        Raises:
+            ValueError: a column is missing or a count is not a number.
+        """
+        return cls(table.from_csv(text))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        return (self._sums, self._running, self._order, self._uncounted) == (
+            other._sums,
+            other._running,
+            other._order,
+            other._uncounted,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        calls, *values = self._running
+        macs = values[COUNTS.index("macs")]
+        return f"Counts({len(self._sums)} records of {calls} calls, {macs} macs, {len(self._uncounted)} ops uncounted)"
+
+
+def _text(record: OpRecord, field: str) -> str:
+    if field == "format":
+        return f"{record.a} x {record.b}" if record.b else record.a
+    return str(getattr(record, field))

@@ -1,0 +1,77 @@
+"""Watching torch itself: float products become records, other float arithmetic is listed as uncounted.
+
+A fxsim op is one op to this watch, whatever it computes inside, so nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fxsim.cost.floats import RECORDERS
+from fxsim.ops.records import OpRecord
+
+_MOVES: Final = re.compile(
+    r"(new|empty)_?\w*|(ones|zeros|full|rand|randn)(_like)?|(bernoulli|normal|uniform|zero)_|fill_?|eye|scalar_tensor"
+    r"|_to_copy|_reshape_copy|copy_?|clone|contiguous|detach_?|lift\w*|set_|resize_|_pin_memory|_local_scalar_dense"
+    r"|(slice|select|split|expand|permute|transpose|squeeze|unsqueeze|view|diagonal|as_strided|unfold)_(backward|copy|scatter)"
+    r"|_?(unsafe_)?index|index_put_?|index_select|gather|scatter|embedding|masked_(select|fill_?)|where"
+    r"|cat|stack|flip|roll|repeat|constant_pad_nd|pixel_(un)?shuffle"
+)
+"""Ops of torch that create, fill, pick or move floats without arithmetic on them."""
+
+
+@final
+class Watch(TorchDispatchMode):
+    """Hands a record of every float matrix product and convolution that torch runs on this thread to `record`.
+
+    Other float arithmetic goes to `uncounted` as (op name, elements written). Records name no layer: torch's
+    ops do not know theirs. A matrix product inside a backward pass is Pass.OTHER: torch does not tell which it is.
+    """
+
+    def __init__(self, record: Callable[[OpRecord], None], uncounted: Callable[[str, int], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._record = record
+        self._uncounted = uncounted
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        keywords = kwargs or {}
+        if torch.is_inference_mode_enabled():  # only there do composite ops arrive whole
+            with self:
+                result = func.decompose(*args, **keywords)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **keywords)
+        if func.namespace == "aten" and not func.is_view:
+            self._note(func.overloadpacket, args, result)
+        return result
+
+    def _note(self, op: Any, args: tuple[Any, ...], result: Any) -> None:
+        recorder = RECORDERS.get(op)
+        if recorder is not None:
+            for record in recorder(args, result):
+                self._record(record)
+        elif not _MOVES.fullmatch(op.__name__):
+            outputs = args[:1] if result is None else result  # in-place list ops return nothing
+            floats = [tensor.numel() for tensor in _tensors(outputs) if tensor.is_floating_point()]
+            if floats:
+                self._uncounted(f"aten.{op.__name__}", sum(floats))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each)
