@@ -53,7 +53,7 @@ CASES = [(1, 0, 1, 1), (2, 1, 1, 1), (1, 2, 2, 1), (2, 1, 1, 2), (3, 2, 2, 2)]
 def test_convolution_and_its_gradients(stride: int, padding: int, dilation: int, groups: int) -> None:
     torch.manual_seed(0)
     x, w = sparse(2, 4, 6, 5).requires_grad_(), sparse(6, 4 // groups, 3, 2).requires_grad_()
-    with count(keep_order=True) as counts:
+    with count(keep_order=True, float_zeros=True) as counts:
         y = F.conv2d(x, w, None, stride, padding, dilation, groups)
         grad = sparse(*y.shape)
         y.backward(grad)
@@ -73,7 +73,7 @@ def test_convolution_and_its_gradients(stride: int, padding: int, dilation: int,
 def test_transposed_convolution_is_the_other_way_round(stride: int, padding: int, dilation: int, groups: int) -> None:
     torch.manual_seed(1)
     x, w = sparse(2, 4, 3, 4).requires_grad_(), sparse(4, 3, 3, 2).requires_grad_()
-    with count(keep_order=True) as counts:
+    with count(keep_order=True, float_zeros=True) as counts:
         y = F.conv_transpose2d(x, w, None, stride, padding, 0, groups, dilation)
         grad = sparse(*y.shape)
         y.backward(grad)
@@ -95,7 +95,7 @@ def matrix_pairs(a: Tensor, b: Tensor) -> list[tuple[float, float]]:
 def test_matrix_products() -> None:
     torch.manual_seed(2)
     a, b, bias = sparse(3, 5), sparse(5, 4), torch.randn(4)
-    with count(keep_order=True) as counts:
+    with count(keep_order=True, float_zeros=True) as counts:
         _ = a @ b
         torch.addmm(bias, a, b)
         F.linear(a, b.t(), bias)
@@ -109,7 +109,7 @@ def test_matrix_products() -> None:
 def test_batched_products_are_groups() -> None:
     torch.manual_seed(3)
     a, b = sparse(2, 3, 5), sparse(2, 5, 4)
-    with count() as counts:
+    with count(float_zeros=True) as counts:
         torch.bmm(a, b)
     [record] = counts.records
     assert (record.m, record.n, record.k, record.groups) == (3, 4, 5, 2)
@@ -165,5 +165,23 @@ def test_other_float_arithmetic_is_listed_and_data_movement_is_not() -> None:
 def test_floats_need_not_be_watched() -> None:
     with count(floats=False) as counts:
         F.relu(torch.ones(2, 3) @ torch.ones(3, 2))
+    assert counts.records == ()
+    assert counts.uncounted == ()
+
+
+def test_zeros_are_looked_for_on_request_only() -> None:
+    x, w = torch.zeros(2, 3, 5, 5), torch.zeros(4, 3, 3, 3)
+    with count() as counts, count(float_zeros=True) as exact:
+        F.conv2d(x, w, padding=1)
+    [record] = counts.records
+    [looked] = exact.records
+    assert (record.zero_macs, record.nz_macs, record.nnz_a) == (0, looked.zero_macs, x.numel())
+    assert (looked.zero_macs, looked.nz_macs, looked.nnz_a) == (record.nz_macs, 0, 0)
+    assert record.pad_macs == looked.pad_macs > 0
+
+
+def test_integer_products_of_torch_are_no_float_records() -> None:
+    with count() as counts:
+        _ = torch.ones(2, 3, dtype=torch.int64) @ torch.ones(3, 2, dtype=torch.int64)
     assert counts.records == ()
     assert counts.uncounted == ()

@@ -12,12 +12,14 @@ from fxsim.ops.records import OpRecord, listen
 
 
 @contextmanager
-def count(*, keep_order: bool = False, floats: bool = True) -> Iterator[Counts]:
+def count(*, keep_order: bool = False, floats: bool = True, float_zeros: bool = False) -> Iterator[Counts]:
     """Count every op executed inside the block, forward and backward, on whichever thread.
 
     keep_order: also keep each record, in the order of execution (`Counts.ordered`); grows with every op.
     floats: also watch torch's own float ops on this thread: products become records with format fp32, other
         arithmetic is listed in `Counts.uncounted`. Without it, only fxsim's ops are seen.
+    float_zeros: count the zeros of torch's float products too, which takes about as long as the products;
+        otherwise their elements are all taken for non-zero. The zeros of fxsim's integer ops are always counted.
 
     The counts may be read inside the block as well. Blocks nest; each counts everything inside it.
 
@@ -37,5 +39,5 @@ def count(*, keep_order: bool = False, floats: bool = True) -> Iterator[Counts]:
     with ExitStack() as stack:
         stack.enter_context(listen(add))
         if floats:
-            stack.enter_context(Watch(add, counts.add_uncounted))
+            stack.enter_context(Watch(add, counts.add_uncounted, look_for_zeros=float_zeros))
         yield counts

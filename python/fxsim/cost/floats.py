@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from fxsim.cost.zeros import Geometry, count_zeros, matmul_pairs
+from fxsim.cost.zeros import Geometry, find_zeros, matmul_pairs, no_zeros
 from fxsim.ops.records import FLOAT32, OpRecord, Pass
-
-Recorder: TypeAlias = Callable[[Sequence[Any], Any], list[OpRecord]]
 
 _NAMES: Final = MappingProxyType(
     {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: FLOAT32, torch.float64: "fp64"}
@@ -21,46 +20,51 @@ _NAMES: Final = MappingProxyType(
 _aten: Final = torch.ops.aten
 
 
-def _record(
-    op: str,
-    pass_: Pass,
-    shape: tuple[int, int, int],
-    a: Tensor,
-    b: Tensor,
-    pairs: Callable[[Tensor, Tensor], Tensor],
-    *,
-    written: int,
-    batch: int = 1,
-    groups: int = 1,
-) -> OpRecord:
-    m, n, k = shape
-    macs = m * n * k * groups
-    zeros = count_zeros(a, b, pairs)
-    name = _NAMES[a.dtype]
-    return OpRecord(
-        layer="",
-        pass_=pass_,
-        op=op,
-        m=m,
-        n=n,
-        k=k,
-        batch=batch,
-        groups=groups,
-        a=name,
-        b=name,
-        accumulator=name,
-        output=name,
-        macs=macs,
-        pad_macs=macs - zeros.valid_macs,
-        zero_a_macs=zeros.zero_a_macs,
-        zero_b_macs=zeros.zero_b_macs,
-        zero_macs=zeros.zero_macs,
-        nz_macs=zeros.valid_macs - zeros.zero_macs,
-        nnz_a=int(torch.count_nonzero(a)),
-        nnz_b=int(torch.count_nonzero(b)),
-        elements_read=a.numel() + b.numel(),
-        elements_written=written,
-    )
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A float product with operands a and b, of whose macs `valid_macs` (None: all) do not meet padding."""
+
+    op: str
+    pass_: Pass
+    shape: tuple[int, int, int]
+    a: Tensor
+    b: Tensor
+    pairs: Callable[[Tensor, Tensor], Tensor]
+    written: int
+    batch: int = 1
+    groups: int = 1
+    valid_macs: int | None = None
+
+    def record(self, look_for_zeros: bool) -> OpRecord:
+        m, n, k = self.shape
+        macs = m * n * k * self.groups
+        valid = macs if self.valid_macs is None else self.valid_macs
+        zeros = find_zeros(self.a, self.b, self.pairs) if look_for_zeros else no_zeros(self.a, self.b)
+        name = _NAMES[self.a.dtype]
+        return OpRecord(
+            layer="",
+            pass_=self.pass_,
+            op=self.op,
+            m=m,
+            n=n,
+            k=k,
+            batch=self.batch,
+            groups=self.groups,
+            a=name,
+            b=name,
+            accumulator=name,
+            output=name,
+            macs=macs,
+            pad_macs=macs - valid,
+            zero_a_macs=zeros.zero_a_macs,
+            zero_b_macs=zeros.zero_b_macs,
+            zero_macs=zeros.zero_macs,
+            nz_macs=valid - zeros.zero_macs,
+            nnz_a=zeros.nnz_a,
+            nnz_b=zeros.nnz_b,
+            elements_read=self.a.numel() + self.b.numel(),
+            elements_written=self.written,
+        )
 
 
 def _pass() -> Pass:
@@ -68,69 +72,96 @@ def _pass() -> Pass:
     return Pass.FWD if torch._C._current_graph_task_id() == -1 else Pass.OTHER
 
 
-def _matmul(a: Tensor, b: Tensor) -> list[OpRecord]:
-    if a.dtype not in _NAMES:
-        return []
+def _matmul(a: Tensor, b: Tensor) -> list[_Product]:
     *leading, m, k = a.shape
-    n = b.shape[-1]
-    groups = math.prod(leading)
-    return [_record("matmul", _pass(), (m, n, k), a, b, matmul_pairs, groups=groups, written=m * n * groups)]
+    n, groups = b.shape[-1], math.prod(leading)
+    return [_Product("matmul", _pass(), (m, n, k), a, b, matmul_pairs, written=m * n * groups, groups=groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Convolution:
+    """The three passes of a convolution of x by weight to y; each takes the tensors it combines."""
+
+    x: Tensor
+    weight: Tensor
+    y: Tensor
+    geometry: Geometry
+
+    def forward(self, pass_: Pass = Pass.FWD) -> _Product:
+        shape = (self._pixels(self.y), self._outputs, self._inputs * self._taps)
+        return self._product(pass_, shape, self.x, self.weight, self.geometry.forward_pairs, self.y)
+
+    def dgrad(self, pass_: Pass = Pass.DGRAD) -> _Product:
+        shape = (self._pixels(self.x), self._inputs, self._outputs * self._taps)
+        return self._product(pass_, shape, self.y, self.weight, self.geometry.dgrad_pairs, self.x)
+
+    def wgrad(self) -> _Product:
+        shape = (self._outputs, self._inputs * self._taps, self._pixels(self.y))
+        return self._product(Pass.WGRAD, shape, self.y, self.x, self.geometry.wgrad_pairs, self.weight)
+
+    def _product(
+        self,
+        pass_: Pass,
+        shape: tuple[int, int, int],
+        a: Tensor,
+        b: Tensor,
+        pairs: Callable[[Tensor, Tensor], Tensor],
+        result: Tensor,
+    ) -> _Product:
+        groups = self.geometry.groups
+        channel_pairs = groups * self._inputs * self._outputs
+        valid_macs = len(self.x) * self.geometry.valid_positions() * channel_pairs
+        return _Product("conv", pass_, shape, a, b, pairs, result.numel(), len(self.x), groups, valid_macs)
+
+    @staticmethod
+    def _pixels(tensor: Tensor) -> int:
+        return tensor.shape[0] * math.prod(tensor.shape[2:])
+
+    @property
+    def _outputs(self) -> int:
+        return self.weight.shape[0] // self.geometry.groups
+
+    @property
+    def _inputs(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def _taps(self) -> int:
+        return math.prod(self.weight.shape[2:])
 
 
 def _geometry(x: Tensor, weight: Tensor, options: Sequence[Any]) -> Geometry:
-    stride, padding, dilation, groups = options
-    return Geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), tuple(stride), tuple(padding), tuple(dilation), groups)
-
-
-def _forward(x: Tensor, weight: Tensor, y: Tensor, g: Geometry, pass_: Pass) -> OpRecord:
-    outputs, inputs, *kernel = weight.shape
-    shape = (y.shape[0] * math.prod(y.shape[2:]), outputs // g.groups, inputs * math.prod(kernel))
-    return _record("conv", pass_, shape, x, weight, g.forward_pairs, batch=len(x), groups=g.groups, written=y.numel())
-
-
-def _dgrad(y: Tensor, weight: Tensor, x: Tensor, g: Geometry, pass_: Pass) -> OpRecord:
-    outputs, inputs, *kernel = weight.shape
-    shape = (x.shape[0] * math.prod(x.shape[2:]), inputs, outputs // g.groups * math.prod(kernel))
-    return _record("conv", pass_, shape, y, weight, g.dgrad_pairs, batch=len(x), groups=g.groups, written=x.numel())
-
-
-def _wgrad(y: Tensor, x: Tensor, weight: Tensor, g: Geometry) -> OpRecord:
-    outputs, inputs, *kernel = weight.shape
-    shape = (outputs // g.groups, inputs * math.prod(kernel), y.shape[0] * math.prod(y.shape[2:]))
-    return _record(
-        "conv", Pass.WGRAD, shape, y, x, g.wgrad_pairs, batch=len(x), groups=g.groups, written=weight.numel()
+    stride, padding, dilation, _, _, groups = options
+    return Geometry(
+        x=tuple(x.shape[2:]),
+        kernel=tuple(weight.shape[2:]),
+        stride=tuple(stride),
+        padding=tuple(padding),
+        dilation=tuple(dilation),
+        groups=groups,
     )
 
 
-def _convolution(args: Sequence[Any], y: Tensor) -> list[OpRecord]:
-    x, weight = args[:2]
-    stride, padding, dilation, transposed, _, groups = args[3:]
-    if x.dtype not in _NAMES:
-        return []
-    if transposed:  # the dgrad of the convolution that leads from y to x
-        return [_dgrad(x, weight, y, _geometry(y, weight, (stride, padding, dilation, groups)), Pass.FWD)]
-    return [_forward(x, weight, y, _geometry(x, weight, (stride, padding, dilation, groups)), Pass.FWD)]
+def _convolution(args: Sequence[Any], y: Tensor) -> list[_Product]:
+    x, weight, _, *options = args
+    if options[3]:  # transposed: the dgrad of the convolution that leads from y to x
+        return [_Convolution(y, weight, x, _geometry(y, weight, options)).dgrad(Pass.FWD)]
+    return [_Convolution(x, weight, y, _geometry(x, weight, options)).forward()]
 
 
-def _convolution_backward(args: Sequence[Any], _: Any) -> list[OpRecord]:
-    grad_y, x, weight = args[:3]
-    stride, padding, dilation, transposed = args[4:8]
-    groups, needed = args[9:11]
-    if x.dtype not in _NAMES:
-        return []
-    small, large = (x, grad_y) if transposed else (grad_y, x)
-    g = _geometry(large, weight, (stride, padding, dilation, groups))
-    records = []
-    if needed[0]:
-        records.append(
-            _forward(grad_y, weight, x, g, Pass.DGRAD) if transposed else _dgrad(grad_y, weight, x, g, Pass.DGRAD)
-        )
-    if needed[1]:
-        records.append(_wgrad(small, large, weight, g))
-    return records
+def _convolution_backward(args: Sequence[Any], _: Any) -> list[_Product]:
+    grad_y, x, weight, _, *options, needed = args
+    if options[3]:
+        convolution = _Convolution(grad_y, weight, x, _geometry(grad_y, weight, options))
+        first = convolution.forward(Pass.DGRAD)
+    else:
+        convolution = _Convolution(x, weight, grad_y, _geometry(x, weight, options))
+        first = convolution.dgrad()
+    products = [first] if needed[0] else []
+    return [*products, convolution.wgrad()] if needed[1] else products
 
 
-RECORDERS: Final[MappingProxyType[Any, Recorder]] = MappingProxyType(
+_PRODUCTS: Final[MappingProxyType[Any, Callable[[Sequence[Any], Any], list[_Product]]]] = MappingProxyType(
     {
         _aten.mm: lambda args, _: _matmul(args[0], args[1]),
         _aten.bmm: lambda args, _: _matmul(args[0], args[1]),
@@ -143,4 +174,14 @@ RECORDERS: Final[MappingProxyType[Any, Recorder]] = MappingProxyType(
         _aten.convolution_backward: _convolution_backward,
     }
 )
-"""What to record of each product of torch, from its arguments and its result."""
+
+
+def float_records(op: Any, args: Sequence[Any], result: Any, *, look_for_zeros: bool) -> list[OpRecord] | None:
+    """The records of one call of a torch op (an OpOverloadPacket), or None where the op is no product.
+
+    look_for_zeros: otherwise every element is taken for non-zero. Integer products give no record.
+    """
+    products = _PRODUCTS.get(op)
+    if products is None:
+        return None
+    return [each.record(look_for_zeros) for each in products(args, result) if each.a.dtype in _NAMES]

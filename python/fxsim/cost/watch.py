@@ -11,9 +11,9 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from fxsim.cost.floats import RECORDERS
+from fxsim.cost.floats import float_records
 from fxsim.ops.records import OpRecord
 
 _MOVES: Final = re.compile(
@@ -34,8 +34,11 @@ class Watch(TorchDispatchMode):
     ops do not know theirs. A matrix product inside a backward pass is Pass.OTHER: torch does not tell which it is.
     """
 
-    def __init__(self, record: Callable[[OpRecord], None], uncounted: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, record: Callable[[OpRecord], None], uncounted: Callable[[str, int], None], *, look_for_zeros: bool
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._look_for_zeros = look_for_zeros
         self._record = record
         self._uncounted = uncounted
 
@@ -54,13 +57,14 @@ class Watch(TorchDispatchMode):
                 return result
         result = func(*args, **keywords)
         if func.namespace == "aten" and not func.is_view:
-            self._note(func.overloadpacket, args, result)
+            with _disable_current_modes():  # an outer watch must not see our counting
+                self._note(func.overloadpacket, args, result)
         return result
 
     def _note(self, op: Any, args: tuple[Any, ...], result: Any) -> None:
-        recorder = RECORDERS.get(op)
-        if recorder is not None:
-            for record in recorder(args, result):
+        records = float_records(op, args, result, look_for_zeros=self._look_for_zeros)
+        if records is not None:
+            for record in records:
                 self._record(record)
         elif not _MOVES.fullmatch(op.__name__):
             outputs = args[:1] if result is None else result  # in-place list ops return nothing

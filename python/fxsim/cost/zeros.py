@@ -7,8 +7,10 @@ is a small convolution of counts; all numbers stay below 2^53, so float64 holds 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -18,15 +20,21 @@ from torch import Tensor
 @final
 @dataclass(frozen=True, slots=True)
 class Zeros:
-    """Macs that are not structural, and how many of those have operand a, operand b, either equal to 0."""
+    """Macs, structural ones left out, with operand a, operand b, either equal to 0; non-zero elements of each."""
 
-    valid_macs: int
     zero_a_macs: int
     zero_b_macs: int
     zero_macs: int
+    nnz_a: int
+    nnz_b: int
 
 
-def count_zeros(a: Tensor, b: Tensor, pairs: Callable[[Tensor, Tensor], Tensor]) -> Zeros:
+def no_zeros(a: Tensor, b: Tensor) -> Zeros:
+    """What is assumed of operands that are not looked at: every element is non-zero."""
+    return Zeros(0, 0, 0, a.numel(), b.numel())
+
+
+def find_zeros(a: Tensor, b: Tensor, pairs: Callable[[Tensor, Tensor], Tensor]) -> Zeros:
     """Zeros of the product of a and b.
 
     pairs: from two bool tensors of a's and b's shape, the number of macs where both are true.
@@ -36,10 +44,11 @@ def count_zeros(a: Tensor, b: Tensor, pairs: Callable[[Tensor, Tensor], Tensor])
     non_zero_a, non_zero_b = a != 0, b != 0
     valid = int(pairs(any_a, any_b))
     return Zeros(
-        valid_macs=valid,
         zero_a_macs=valid - int(pairs(non_zero_a, any_b)),
         zero_b_macs=valid - int(pairs(any_a, non_zero_b)),
         zero_macs=valid - int(pairs(non_zero_a, non_zero_b)),
+        nnz_a=int(non_zero_a.sum()),
+        nnz_b=int(non_zero_b.sum()),
     )
 
 
@@ -59,6 +68,10 @@ class Geometry:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    def valid_positions(self) -> int:
+        """(output pixel, tap) pairs of one image that do not fall on padding."""
+        return math.prod(map(_valid_positions, self.x, self.kernel, self.stride, self.padding, self.dilation))
 
     def forward_pairs(self, x: Tensor, weight: Tensor) -> Tensor:
         """Pairs of input (N, C_in, ...) and weight (C_out, C_in / groups, ...)."""
@@ -90,3 +103,11 @@ class Geometry:
             [0] * len(self.x),
             self.groups,
         )
+
+
+@lru_cache(maxsize=1024)
+def _valid_positions(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    return sum(
+        0 <= pixel * stride + tap * dilation - padding < size for pixel in range(outputs) for tap in range(kernel)
+    )

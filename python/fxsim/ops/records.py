@@ -36,8 +36,9 @@ class OpCounts:
     macs: multiply-accumulates, m * n * k * groups of a GEMM, structural zeros included.
     pad_macs: those whose operand is a structural zero: a tap on padding or between strides.
     zero_a_macs, zero_b_macs, zero_macs: of the rest, those with operand a, operand b, either equal to 0.
-    nz_macs: macs - pad_macs - zero_macs. A float GEMM need not look for zeros; then all the rest are nz_macs.
-    nnz_a, nnz_b: non-zero elements of the operand tensors.
+    nz_macs: macs - pad_macs - zero_macs.
+    nnz_a, nnz_b: non-zero elements of the operand tensors. A float op need not look for zeros: all its elements
+        may be taken for non-zero, in the macs too.
     *_overflows: values that the overflow mode changed, by the place where it happened.
     inexact: outputs whose rounding dropped a non-zero fraction.
     round_to_zero: outputs that were not 0 before rounding and 0 after it.
