@@ -19,7 +19,7 @@ def count(*, keep_order: bool = False, floats: bool = True, float_zeros: bool = 
     floats: also watch torch's own float ops on this thread: products become records with format fp32, other
         arithmetic is listed in `Counts.uncounted`. Without it, only fxsim's ops are seen.
     float_zeros: count the zeros of torch's float products too, which takes about as long as the products;
-        otherwise their elements are all taken for non-zero. The zeros of fxsim's integer ops are always counted.
+        otherwise every mac off the padding counts as non-zero. The zeros of fxsim's integer ops are always counted.
 
     The counts may be read inside the block as well. Blocks nest; each counts everything inside it.
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from fxsim.cost.zeros import Geometry, find_zeros, matmul_pairs, no_zeros
+from fxsim.cost.zeros import NOT_LOOKED_FOR, Geometry, find_zeros, matmul_pairs
 from fxsim.ops.records import FLOAT32, OpRecord, Pass
 
 _NAMES: Final = MappingProxyType(
@@ -39,7 +39,7 @@ class _Product:
         m, n, k = self.shape
         macs = m * n * k * self.groups
         valid = macs if self.valid_macs is None else self.valid_macs
-        zeros = find_zeros(self.a, self.b, self.pairs) if look_for_zeros else no_zeros(self.a, self.b)
+        zeros = find_zeros(self.a, self.b, self.pairs) if look_for_zeros else NOT_LOOKED_FOR
         name = _NAMES[self.a.dtype]
         return OpRecord(
             layer="",
@@ -179,7 +179,7 @@ _PRODUCTS: Final[MappingProxyType[Any, Callable[[Sequence[Any], Any], list[_Prod
 def float_records(op: Any, args: Sequence[Any], result: Any, *, look_for_zeros: bool) -> list[OpRecord] | None:
     """The records of one call of a torch op (an OpOverloadPacket), or None where the op is no product.
 
-    look_for_zeros: otherwise every element is taken for non-zero. Integer products give no record.
+    look_for_zeros: otherwise every mac off the padding counts as non-zero. Integer products give no record.
     """
     products = _PRODUCTS.get(op)
     if products is None:

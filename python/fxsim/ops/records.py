@@ -37,8 +37,8 @@ class OpCounts:
     pad_macs: those whose operand is a structural zero: a tap on padding or between strides.
     zero_a_macs, zero_b_macs, zero_macs: of the rest, those with operand a, operand b, either equal to 0.
     nz_macs: macs - pad_macs - zero_macs.
-    nnz_a, nnz_b: non-zero elements of the operand tensors. A float op need not look for zeros: all its elements
-        may be taken for non-zero, in the macs too.
+    nnz_a, nnz_b: non-zero elements of the operand tensors.
+        A float op need not look for zeros: its macs off the padding are all nz_macs then, and nnz_a = nnz_b = 0.
     *_overflows: values that the overflow mode changed, by the place where it happened.
     inexact: outputs whose rounding dropped a non-zero fraction.
     round_to_zero: outputs that were not 0 before rounding and 0 after it.
