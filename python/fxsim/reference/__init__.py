@@ -1,0 +1,27 @@
+"""The numerics restated in exact Python integers and fractions: slow, obvious, and what every kernel is compared to."""
+
+from fxsim.reference.bias import bias_grad
+from fxsim.reference.conv import conv2d, conv2d_dgrad, conv2d_wgrad
+from fxsim.reference.counts import Counts
+from fxsim.reference.linear import linear, linear_dgrad, linear_wgrad, matmul
+from fxsim.reference.overflow import overflow_raw
+from fxsim.reference.quantize import Outcome, quantize, quantize_value, requantize
+from fxsim.reference.rounding import round_real
+
+__all__ = [
+    "Counts",
+    "Outcome",
+    "bias_grad",
+    "conv2d",
+    "conv2d_dgrad",
+    "conv2d_wgrad",
+    "linear",
+    "linear_dgrad",
+    "linear_wgrad",
+    "matmul",
+    "overflow_raw",
+    "quantize",
+    "quantize_value",
+    "requantize",
+    "round_real",
+]

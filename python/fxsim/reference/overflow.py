@@ -1,0 +1,43 @@
+"""What becomes of a rounded integer that its format does not hold."""
+
+from __future__ import annotations
+
+from fxsim.formats import Format
+from fxsim.rounding import parse_overflow
+
+
+def overflow_raw(raw: int, format: Format, mode: str) -> int:
+    """The integer that is stored for a rounded one.
+
+    Raises:
+        OverflowError: the mode is "error" and `raw` lies outside the format.
+    """
+    mode = parse_overflow(mode)
+    if mode == "saturate_symmetric" and format.signed:
+        return max(-format.raw_max, min(raw, format.raw_max))
+    if format.raw_min <= raw <= format.raw_max:
+        return raw
+    match mode:
+        case "saturate" | "saturate_symmetric":
+            return format.raw_min if raw < format.raw_min else format.raw_max
+        case "saturate_zero":
+            return 0
+        case "wrap":
+            return (raw - format.raw_min) % (1 << format.wl) + format.raw_min
+        case "error":
+            raise OverflowError(f"raw {raw} is outside {format}")
+        case name:
+            raise AssertionError(f"no definition of overflow mode {name!r}")
+
+
+def overflow_infinity(value: float, format: Format, mode: str) -> int:
+    """The integer that is stored for an infinity.
+
+    Raises:
+        OverflowError: the mode is "wrap" or "error", which have no answer.
+    """
+    mode = parse_overflow(mode)
+    if mode in ("wrap", "error"):
+        raise OverflowError(f"{value} has no residue in {format}")
+    beyond = (1 << format.wl) if value > 0 else -(1 << format.wl)
+    return overflow_raw(beyond, format, mode)
