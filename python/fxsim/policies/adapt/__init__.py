@@ -1,0 +1,1 @@
+"""AdaPT: word lengths per layer that follow what quantization loses and how diverse gradients are."""

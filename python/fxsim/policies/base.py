@@ -1,0 +1,198 @@
+"""What a policy sees, what it answers, and the class that every policy is.
+
+A policy is a rule that chooses number formats while a network trains. It is pure in the sense that it
+knows neither models nor optimizers: training fills an `Observation`, the policy returns a `Decision`, and
+whoever asked carries it out. So a policy is tested without a network and used without this library's
+training loop.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxsim.formats import Format
+from fxsim.numerics import Numerics
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+
+GradientOrder: TypeAlias = Literal["quantize_first", "normalize_first"]
+GRADIENT_ORDERS: tuple[GradientOrder, ...] = ("quantize_first", "normalize_first")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """One weighted layer, as a policy is introduced to it.
+
+    name: the dotted path of the layer. shape: of its weight. layer_id: the number that the layer's random
+    streams carry, below 2**16.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    layer_id: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerObservation:
+    """What happened to one weighted layer in one optimizer step.
+
+    weight: the float master copy before the step. gradient: this step's weight gradient after the policy's
+    `GradientRule`, shaped like the weight. vanished: the quantized gradient was zero everywhere.
+    raw_gradient: the gradient before the rule, given only to a policy that sets `needs_raw_gradients`.
+    The arrays are borrowed: a policy that keeps one copies it.
+    """
+
+    name: str
+    weight: FloatArray
+    gradient: FloatArray
+    vanished: bool = False
+    raw_gradient: FloatArray | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One optimizer step. step: its number, from 0. loss: its full loss, penalties included.
+
+    layers: the weighted layers that received a gradient, in model order.
+    """
+
+    step: int
+    loss: float
+    layers: tuple[LayerObservation, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A layer's format was decided anew at `step`, for `reason`; `details` holds the numbers behind it.
+
+    A decision may confirm the old format: `changed` tells.
+    """
+
+    step: int
+    layer: str
+    old: Format
+    new: Format
+    reason: str
+    details: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+
+    @property
+    def changed(self) -> bool:
+        return self.old != self.new
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The formats of all weighted layers from the next forward on, and the switches that led there."""
+
+    formats: Mapping[str, Format]
+    switches: tuple[Switch, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GradientRule:
+    """Every parameter's gradient is stochastically rounded to its layer's format and scaled to unit length.
+
+    order: "quantize_first" rounds, then divides by the L2 norm of the tensor. "normalize_first" divides,
+    rounds, and divides again, which does not depend on the scale of the loss. random_bits: of the rounding, 1 to 32.
+    """
+
+    order: GradientOrder = "quantize_first"
+    random_bits: int = 16
+
+    def __post_init__(self) -> None:
+        if self.order not in GRADIENT_ORDERS:
+            raise ValueError(f"GradientRule: order is {self.order!r}; give one of {', '.join(GRADIENT_ORDERS)}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LossRule:
+    """Terms that the policy adds to the loss: l1 * sum |quantized parameter|, and the word length penalty.
+
+    word_length: whether the penalty on word length and density is added (it has no gradient).
+    """
+
+    l1: float = 0.0
+    word_length: bool = False
+
+
+class Policy(abc.ABC):
+    """A rule from observations to formats.
+
+    One policy object serves one run: `start`, then `observe` once an optimizer step, then `finalize`.
+    Decisions depend on nothing but the arguments of these calls, in their order, and on the state that
+    `state_dict` holds; the random numbers a policy needs come from its own streams of `fxsim.rng`.
+    """
+
+    name: ClassVar[str]
+    adaptive: ClassVar[bool] = False
+    """Whether decisions may change. If not, `observe` is never called and the model's formats are its own."""
+    quantizes_neighbours: ClassVar[bool] = False
+    """Whether normalisation and pooling layers round their inputs and outputs in the formats of the layer before."""
+
+    @property
+    def gradient_rule(self) -> GradientRule | None:
+        """What becomes of the parameters' gradients before the optimizer sees them; None: nothing."""
+        return None
+
+    @property
+    def loss_rule(self) -> LossRule | None:
+        """What is added to the loss; None: nothing."""
+        return None
+
+    @property
+    def needs_raw_gradients(self) -> bool:
+        """Whether observations must carry the gradients as they were before the gradient rule."""
+        return False
+
+    @property
+    @abc.abstractmethod
+    def formats(self) -> Mapping[str, Format]:
+        """The formats in force, by layer: those of the latest decision, or of the state loaded since."""
+
+    @abc.abstractmethod
+    def start_numerics(self) -> Numerics | None:
+        """The arithmetic a layer starts with; None: the model stays in floating point."""
+
+    @abc.abstractmethod
+    def numerics_for(self, format: Format) -> Numerics | None:
+        """The arithmetic of a layer whose format is `format`; None as in `start_numerics`."""
+
+    @abc.abstractmethod
+    def start(self, layers: tuple[LayerShape, ...], seed: int) -> Decision:
+        """Begin a run on these layers. seed: 64 bits, the run's; equal seeds give equal decisions."""
+
+    @abc.abstractmethod
+    def observe(self, observation: Observation) -> Decision:
+        """Take note of one optimizer step and decide the formats that follow it."""
+
+    @abc.abstractmethod
+    def finalize(self, weights: Mapping[str, FloatArray], step: int) -> Decision:
+        """Decide the formats that the trained network keeps.
+
+        weights: the float master copy of every weighted layer. step: the number of steps taken.
+        """
+
+    @abc.abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """All state, as dicts, lists, strings, numbers and NumPy arrays; arrays are copies."""
+
+    @abc.abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises ValueError where the state belongs to another policy or to other settings.
+        """
