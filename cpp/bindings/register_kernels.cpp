@@ -1,0 +1,149 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "bindings/faults.hpp"
+#include "bindings/register.hpp"
+#include "bindings/types.hpp"
+#include "kernels/api.hpp"
+
+namespace fxsim::bindings {
+namespace {
+
+using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
+using BoolArray = py::array_t<bool, py::array::c_style>;
+using Uint32Array = py::array_t<std::uint32_t, py::array::c_style>;
+
+MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) {
+  if (out.ndim() != 2 || out.shape(0) != a.rows() || out.shape(1) != b.rows()) {
+    throw py::value_error("gemm: out must be a matrix of " + std::to_string(a.rows()) + " x " +
+                          std::to_string(b.rows()) + ", the rows of a and of b");
+  }
+  if (!out.writeable()) throw py::value_error("gemm: out is read-only");
+  return {out.mutable_data(), checked_storage(out, Accept::kBoth, "gemm: out"),
+          out.shape(0),       out.shape(1),
+          element_stride(out, 0, "gemm: out"), element_stride(out, 1, "gemm: out")};
+}
+
+Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
+                   const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
+                   std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
+                   bool count, const std::string& name) {
+  if (a.view.depth() != b.view.depth()) {
+    throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
+                          std::to_string(b.view.depth()) + " in b; they must be equal");
+  }
+  if (bias && bias->size() != b.view.rows()) {
+    throw py::value_error("gemm: bias has " + std::to_string(bias->size()) + " elements for " +
+                          std::to_string(b.view.rows()) + " columns");
+  }
+  GemmCall call;
+  call.a = a.view;
+  call.b = b.view;
+  call.out = output_matrix(out, a.view, b.view);
+  call.accumulator = accumulator;
+  call.bias = bias ? bias->data() : nullptr;
+  call.bias_fl = bias_fl;
+  call.output = output;
+  call.output_rounds = output_rounds;
+  call.key = {seed, stream};
+  call.index_base = index_base;
+  call.index_row_stride = index_row_stride;
+  call.count = count;
+  Events events;
+  {
+    const py::gil_scoped_release unlocked;
+    if (call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
+  }
+  raise_gemm_fault(events.fault, name);
+  return events;
+}
+
+Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, const std::optional<BoolArray>& clipped,
+                    const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
+                    bool channels_last, const std::string& name) {
+  QuantizeCall call;
+  call.in = strided(in, accept, "quantize: input");
+  call.fl = fl;
+  check_result(out, in, "quantize: out");
+  call.out = out.mutable_data();
+  call.out_storage = checked_storage(out, Accept::kBoth, "quantize: out");
+  BoolArray mask;
+  if (clipped) {
+    mask = *clipped;
+    check_result(mask, in, "quantize: clipped");
+    call.clipped = reinterpret_cast<std::uint8_t*>(mask.mutable_data());
+  }
+  call.quantizer = quantizer;
+  call.key = {seed, stream};
+  call.index_offset = index_offset;
+  Events events;
+  {
+    const py::gil_scoped_release unlocked;
+    if (call.in.size() > 0) events = quantize(call);
+  }
+  raise_quantize_fault(events.fault, name, in, channels_last);
+  return events;
+}
+
+}  // namespace
+
+void register_kernels(py::module_& m) {
+  m.def("gemm", &gemm_kernel, py::arg("a"), py::arg("b"), py::arg("out").noconvert(), py::arg("accumulator"),
+        py::kw_only(), py::arg("bias").noconvert(), py::arg("bias_fl"), py::arg("output"), py::arg("output_rounds"),
+        py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"), py::arg("count"),
+        py::arg("name") = "gemm");
+
+  m.def(
+      "quantize",
+      [](const py::array& x, py::array out, const std::optional<BoolArray>& clipped, const Quantizer& quantizer,
+         std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset, bool channels_last,
+         const std::string& name) {
+        return run_quantize(x, Accept::kFloats, 0, out, clipped, quantizer, seed, stream, index_offset, channels_last,
+                            name);
+      },
+      py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("clipped").noconvert(), py::arg("quantizer"),
+      py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0, py::arg("channels_last") = false,
+      py::arg("name") = "quantize");
+
+  m.def(
+      "requantize",
+      [](const py::array& raw, int fl, py::array out, const std::optional<BoolArray>& clipped,
+         const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
+         bool channels_last, const std::string& name) {
+        return run_quantize(raw, Accept::kIntegers, fl, out, clipped, quantizer, seed, stream, index_offset,
+                            channels_last, name);
+      },
+      py::arg("raw").noconvert(), py::arg("fl"), py::arg("out").noconvert(), py::arg("clipped").noconvert(),
+      py::arg("quantizer"), py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0,
+      py::arg("channels_last") = false, py::arg("name") = "requantize");
+
+  m.def(
+      "k_counts",
+      [](const BoundOperand& operand) {
+        Int64Array structural(operand.view.depth());
+        Int64Array nonzero(operand.view.depth());
+        std::int64_t* s = structural.mutable_data();
+        std::int64_t* z = nonzero.mutable_data();
+        {
+          const py::gil_scoped_release unlocked;
+          k_counts(operand.view, s, z);
+        }
+        return std::make_tuple(structural, nonzero);
+      },
+      py::arg("operand"));
+
+  m.def(
+      "philox_fill",
+      [](std::uint64_t seed, std::uint64_t stream, std::int64_t start, int bits, int site, std::int64_t ordinal,
+         Uint32Array out) {
+        fill_random_bits({seed, stream}, start, out.size(), bits, static_cast<Site>(site), ordinal,
+                         out.mutable_data());
+      },
+      py::arg("seed"), py::arg("stream"), py::arg("start"), py::arg("bits"), py::arg("site"), py::arg("ordinal"),
+      py::arg("out").noconvert());
+}
+
+}  // namespace fxsim::bindings

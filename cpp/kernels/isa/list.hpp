@@ -1,0 +1,12 @@
+// The ordered table of ISAs, slowest first: the last one that the machine supports is the default.
+#pragma once
+
+#include <array>
+
+#include "kernels/isa/isa.hpp"
+
+namespace fxsim::isa {
+
+inline const std::array kIsas{reference(), portable()};
+
+}  // namespace fxsim::isa

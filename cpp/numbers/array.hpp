@@ -1,0 +1,56 @@
+// Views of the caller's arrays: where the elements lie, and as what machine type.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace fxsim {
+
+enum class Storage : std::uint8_t { kInt8, kUint8, kInt16, kInt32, kInt64, kFloat32, kFloat64 };
+
+constexpr bool is_float(Storage storage) { return storage == Storage::kFloat32 || storage == Storage::kFloat64; }
+
+// Calls f(pointer of the element type) for the array behind `data`.
+template <class F>
+decltype(auto) with_storage(Storage storage, const void* data, F&& f) {
+  switch (storage) {
+    case Storage::kInt8: return f(static_cast<const std::int8_t*>(data));
+    case Storage::kUint8: return f(static_cast<const std::uint8_t*>(data));
+    case Storage::kInt16: return f(static_cast<const std::int16_t*>(data));
+    case Storage::kInt32: return f(static_cast<const std::int32_t*>(data));
+    case Storage::kInt64: return f(static_cast<const std::int64_t*>(data));
+    case Storage::kFloat32: return f(static_cast<const float*>(data));
+    case Storage::kFloat64: break;
+  }
+  return f(static_cast<const double*>(data));
+}
+
+// An array of up to eight dimensions; strides count elements.
+struct StridedArray {
+  static constexpr int kMaxDims = 8;
+
+  const void* data = nullptr;
+  Storage storage = Storage::kInt64;
+  int dims = 0;
+  std::array<std::int64_t, kMaxDims> shape{};
+  std::array<std::int64_t, kMaxDims> strides{};
+
+  std::int64_t size() const {
+    std::int64_t product = 1;
+    for (int d = 0; d < dims; ++d) product *= shape[static_cast<std::size_t>(d)];
+    return product;
+  }
+};
+
+// A matrix that a kernel writes; strides count elements.
+struct MutableMatrix {
+  void* data = nullptr;
+  Storage storage = Storage::kInt64;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t row_stride = 0;
+  std::int64_t col_stride = 1;
+};
+
+}  // namespace fxsim

@@ -1,0 +1,37 @@
+// The random bits: Philox4x32-10 (Salmon et al., SC 2011) as a pure function of what is rounded.
+//
+// Sixteen counters stand side by side so that vector code of any width needs no shuffles: with m fields a block,
+// elements 16m*q .. 16m*q + 16m - 1 take the blocks 16q .. 16q + 15, field after field.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace fxsim {
+
+struct Key {
+  std::uint64_t seed = 0;
+  std::uint64_t stream = 0;
+};
+
+// Which rounding of a call: the output, an accumulator step, the product register, an outer step, a preloaded bias.
+enum class Site : std::uint8_t { kOutput = 0, kStep = 1, kProduct = 2, kOuterStep = 3, kPreload = 4 };
+
+using PhiloxBlock = std::array<std::uint32_t, 4>;
+
+inline constexpr int kPhiloxRounds = 10;
+inline constexpr int kPhiloxLanes = 16;
+
+PhiloxBlock philox4x32(PhiloxBlock counter, std::uint32_t key0, std::uint32_t key1);
+
+// Fields a block is cut into when `bits` of each are wanted.
+constexpr int philox_fields(int bits) { return bits <= 8 ? 16 : bits <= 16 ? 8 : 4; }
+
+// U of one element.
+std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site site, std::int64_t ordinal);
+
+// U of elements start .. start + count - 1.
+void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,
+                      std::uint32_t* out);
+
+}  // namespace fxsim

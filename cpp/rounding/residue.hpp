@@ -1,0 +1,144 @@
+// What rounding may ask of a number: its floor, and how far above it the number lies.
+//
+// With s the exact real to be rounded and d = s - floor(s), `top` holds the first 64 bits of d and `sticky` whether
+// any bit follows. No rounding asks for more: ties need one bit and the rest, stochastic rounding at most 32 bits,
+// the one after them, and the rest.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+#include "numbers/integers.hpp"
+#include "numbers/wide.hpp"
+
+namespace fxsim {
+
+// An integer of any size, as far as a format of at most 64 bits can tell: its value mod 2^64, and on which side of
+// the 64-bit range it lies (0: inside, and `low` is the value itself).
+struct Integer {
+  std::int64_t low = 0;
+  int beyond = 0;
+
+  constexpr bool negative() const { return beyond != 0 ? beyond < 0 : low < 0; }
+  constexpr bool is_zero() const { return beyond == 0 && low == 0; }
+
+  constexpr Integer next() const {
+    if (beyond == 0 && low == std::numeric_limits<std::int64_t>::max()) {
+      return {std::numeric_limits<std::int64_t>::min(), 1};
+    }
+    const auto bits = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + 1);
+    return {bits, beyond < 0 && low == std::numeric_limits<std::int64_t>::max() ? 0 : beyond};
+  }
+};
+
+struct Residue {
+  Integer floor;
+  std::uint64_t top = 0;
+  bool sticky = false;
+  bool negative = false;
+
+  constexpr bool on_grid() const { return top == 0 && !sticky; }
+  constexpr bool at_least_half() const { return (top >> 63) != 0; }
+  constexpr bool exactly_half() const { return top == std::uint64_t{1} << 63 && !sticky; }
+  constexpr bool odd() const { return (floor.low & 1) != 0; }
+};
+
+constexpr Integer to_integer(std::int64_t value) { return {value, 0}; }
+
+constexpr Integer to_integer(int128 value) {
+  const auto low = static_cast<std::int64_t>(value);
+  return {low, value == low ? 0 : value < 0 ? -1 : 1};
+}
+
+constexpr Integer to_integer(const Wide& value) {
+  const auto low = static_cast<std::int64_t>(value.low64());
+  return {low, value == Wide{low} ? 0 : value.negative() ? -1 : 1};
+}
+
+constexpr std::uint64_t low64(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+constexpr std::uint64_t low64(int128 value) { return static_cast<std::uint64_t>(value); }
+constexpr std::uint64_t low64(const Wide& value) { return value.low64(); }
+
+template <class I>
+inline constexpr int kBitsOf = static_cast<int>(8 * sizeof(I));
+
+// floor(value / 2^shift) for any shift >= 0.
+template <class I>
+constexpr I floor_shift(const I& value, int shift) {
+  return value >> (shift < kBitsOf<I> ? shift : kBitsOf<I> - 1);
+}
+
+// value * 2^shift, which the caller knows to fit I.
+template <class I>
+constexpr I align(const I& value, int shift) {
+  return value << shift;
+}
+template <>
+constexpr std::int64_t align(const std::int64_t& value, int shift) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(value) << shift);
+}
+template <>
+constexpr int128 align(const int128& value, int shift) {
+  return static_cast<int128>(static_cast<uint128>(value) << shift);
+}
+
+// value / 2^drop, for drop >= 0.
+template <class I>
+constexpr Residue residue_of(const I& value, int drop) {
+  Residue r;
+  r.negative = value < I{0};
+  if (drop == 0) {
+    r.floor = to_integer(value);
+    return r;
+  }
+  r.floor = to_integer(floor_shift(value, drop));
+  if (drop <= 64) {
+    const std::uint64_t low = low64(value);
+    r.top = drop == 64 ? low : low << (64 - drop);
+  } else {
+    const I high = floor_shift(value, drop - 64);
+    r.top = low64(high);
+    // The bits below: the value is not high * 2^(drop - 64).
+    r.sticky = drop - 64 < kBitsOf<I> ? align(high, drop - 64) != value : value != I{0};
+  }
+  return r;
+}
+
+// value * 2^shift, for shift >= 0 of any size: the fraction is empty.
+template <class I>
+constexpr Residue residue_scaled_up(const I& value, int shift) {
+  Residue r;
+  r.negative = value < I{0};
+  if (shift < kBitsOf<I>) {
+    const I scaled = align(value, shift);
+    if (floor_shift(scaled, shift) == value) {
+      r.floor = to_integer(scaled);
+      return r;
+    }
+  }
+  r.floor.low = shift < 64 ? static_cast<std::int64_t>(low64(value) << shift) : 0;
+  r.floor.beyond = value == I{0} ? 0 : r.negative ? -1 : 1;
+  return r;
+}
+
+// value * 2^scale for either sign of scale.
+template <class I>
+constexpr Residue scaled_residue(const I& value, int scale) {
+  return scale < 0 ? residue_of(value, -scale) : residue_scaled_up(value, scale);
+}
+
+// A double times 2^scale; an infinity lies beyond every format. The significand is an integer of at most 53 bits, so
+// this is exact.
+inline Residue scaled_residue(double value, int scale) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const int field = static_cast<int>(bits >> 52 & 0x7ff);
+  const std::uint64_t fraction = bits & ((std::uint64_t{1} << 52) - 1);
+  const auto magnitude = static_cast<std::int64_t>(field == 0 ? fraction : fraction | std::uint64_t{1} << 52);
+  const int exponent = (field == 0 ? 1 : field) - 1075 + scale;
+  const bool minus = (bits >> 63) != 0;
+  if (field == 0x7ff) return {.floor = {0, minus ? -1 : 1}, .negative = minus};
+  return scaled_residue(minus ? -magnitude : magnitude, exponent);
+}
+
+}  // namespace fxsim
