@@ -76,7 +76,8 @@ def test_missing_files_are_named(tmp_path: Path, cifar10_dir: Path) -> None:
     (cifar10_dir / "cifar-10-batches-bin" / "data_batch_4.bin").unlink()
     expected = (
         f"data: cifar10: {cifar10_dir} has no data_batch_4.bin; give data_dir, a folder that holds "
-        "cifar-10-batches-bin/ with data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, data_batch_4.bin, data_batch_5.bin, test_batch.bin"
+        "cifar-10-batches-bin/ with data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, data_batch_4.bin, "
+        "data_batch_5.bin, test_batch.bin"
     )
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(expected)}$"):
         data.load("cifar10", cifar10_dir)
