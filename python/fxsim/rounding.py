@@ -46,7 +46,7 @@ MAX_RANDOM_BITS = 32
 DEFAULT_ROUNDING = "nearest_even"
 DEFAULT_OVERFLOW = "saturate"
 
-_PREFIX = re.compile(r"(?:AC|SC|AP)_(?=[A-Z])")
+_PREFIX = re.compile(r"^(?:AC|SC|AP)_(?=[A-Z])")
 _STOCHASTIC = re.compile(r"stochastic(?:\((\d+)(?:,(\w+))?\))?")
 _WRAP_BITS = re.compile(r"((?:(?:AC|SC|AP)_)?WRAP)\((\d+)\)")
 
