@@ -82,7 +82,7 @@ def test_static_refuses_what_is_no_arithmetic_and_the_state_of_another() -> None
         TypeError, match="Static: numerics is a int; give a Numerics, a Format or a text such as '<8,4>'"
     ):
         Static(8)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="saved with numerics = .*, this static policy has"):
+    with pytest.raises(ValueError, match=r"saved with numerics = .*, this static policy has"):
         Static("<8,4>").load_state_dict(Static("<8,5>").state_dict())
 
 

@@ -1,6 +1,6 @@
-"""Numbers of policies.md 1.11 that can be derived again from the paper's own; what cannot is recorded beside it.
+"""Numbers that can be derived again from the paper's own; those that do not agree are named so.
 
-SU1, SU2, MEM of AdaPT, SZ, sparsities and accuracies need the authors' training logs and are no tests here.
+SU1, SU2, AdaPT's MEM, SZ, sparsities and accuracies need the authors' training logs and are no tests here.
 """
 
 import math
