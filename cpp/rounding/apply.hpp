@@ -10,10 +10,10 @@
 namespace fxsim {
 
 struct BlockTally {
-  std::int64_t overflows = 0;      // values that the overflow mode changed
-  std::int64_t inexact = 0;        // values whose rounding dropped a fraction
-  std::int64_t round_to_zero = 0;  // non-zero values that became 0 in rounding
-  std::int64_t clipped = 0;        // values whose rounded integer lay outside the range
+  std::int64_t overflows = 0;       // values that the overflow mode changed
+  std::int64_t inexact = 0;         // values whose rounding dropped a fraction
+  std::int64_t round_to_zero = 0;   // non-zero values that became 0 in rounding
+  std::int64_t clipped = 0;         // values whose rounded integer lay outside the range
   std::int64_t first_outside = -1;  // place in the block of the first of these, and its rounded integer
   Integer outside_value;
 };

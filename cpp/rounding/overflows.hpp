@@ -1,4 +1,6 @@
 // The overflow modes: what becomes of a rounded integer that the format cannot hold.
+//
+// Always inlined: the block functions of apply.cpp are so many that the compiler would stop inlining by itself.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +13,19 @@
 
 namespace fxsim {
 
-constexpr bool outside(const Integer& v, const Format& f) {
-  return v.beyond != 0 || v.low < f.raw_min() || v.low > f.raw_max();
+[[gnu::always_inline]] constexpr bool outside(const Integer& v, const Format& f) {
+  return (v.beyond != 0) | (v.low < f.raw_min()) | (v.low > f.raw_max());
 }
 
 // The last `wl` bits of v, read in the format's signedness.
-constexpr std::int64_t wrapped(const Integer& v, const Format& f) {
+[[gnu::always_inline]] constexpr std::int64_t wrapped(const Integer& v, const Format& f) {
   const auto bits = static_cast<std::uint64_t>(v.low) << (64 - f.wl);
   return f.is_signed ? static_cast<std::int64_t>(bits) >> (64 - f.wl) : static_cast<std::int64_t>(bits >> (64 - f.wl));
 }
 
 struct Saturate {
   static constexpr std::string_view name = "saturate";
-  static constexpr std::int64_t apply(const Integer& v, const Format& f) {
+  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     if (!outside(v, f)) return v.low;
     return v.negative() ? f.raw_min() : f.raw_max();
   }
@@ -31,7 +33,7 @@ struct Saturate {
 
 struct SaturateSymmetric {
   static constexpr std::string_view name = "saturate_symmetric";
-  static constexpr std::int64_t apply(const Integer& v, const Format& f) {
+  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     const std::int64_t raw = Saturate::apply(v, f);
     return f.is_signed && raw == f.raw_min() ? -f.raw_max() : raw;
   }
@@ -39,18 +41,24 @@ struct SaturateSymmetric {
 
 struct SaturateZero {
   static constexpr std::string_view name = "saturate_zero";
-  static constexpr std::int64_t apply(const Integer& v, const Format& f) { return outside(v, f) ? 0 : v.low; }
+  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
+    return outside(v, f) ? 0 : v.low;
+  }
 };
 
 struct Wrap {
   static constexpr std::string_view name = "wrap";
-  static constexpr std::int64_t apply(const Integer& v, const Format& f) { return wrapped(v, f); }
+  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
+    return wrapped(v, f);
+  }
 };
 
 // The value is reported by the caller; what is stored meanwhile is never seen.
 struct Error {
   static constexpr std::string_view name = "error";
-  static constexpr std::int64_t apply(const Integer& v, const Format& f) { return Saturate::apply(v, f); }
+  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
+    return Saturate::apply(v, f);
+  }
 };
 
 using Overflows = std::tuple<Saturate, SaturateSymmetric, SaturateZero, Wrap, Error>;

@@ -19,10 +19,19 @@ enum class Site : std::uint8_t { kOutput = 0, kStep = 1, kProduct = 2, kOuterSte
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;
 
-inline constexpr int kPhiloxRounds = 10;
 inline constexpr int kPhiloxLanes = 16;
 
-PhiloxBlock philox4x32(PhiloxBlock counter, std::uint32_t key0, std::uint32_t key1);
+constexpr PhiloxBlock philox4x32(PhiloxBlock c, std::uint32_t key0, std::uint32_t key1) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0];
+    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * c[2];
+    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ key0, static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ key1, static_cast<std::uint32_t>(p0)};
+    key0 += 0x9E3779B9;
+    key1 += 0xBB67AE85;
+  }
+  return c;
+}
 
 // Fields a block is cut into when `bits` of each are wanted.
 constexpr int philox_fields(int bits) { return bits <= 8 ? 16 : bits <= 16 ? 8 : 4; }

@@ -23,9 +23,7 @@ struct Quantizer {
   bool symmetric = false;  // overflow mode `saturate_symmetric`
 
   // Any value in [lowest(), format.raw_max()] is stored as it is.
-  constexpr std::int64_t lowest() const {
-    return symmetric && format.is_signed ? -format.raw_max() : format.raw_min();
-  }
+  constexpr std::int64_t lowest() const { return symmetric && format.is_signed ? -format.raw_max() : format.raw_min(); }
 };
 
 // Indices by name; nullopt where there is no such mode.

@@ -14,21 +14,21 @@
 
 namespace fxsim {
 
-// An integer of any size, as far as a format of at most 64 bits can tell: its value mod 2^64, and on which side of
-// the 64-bit range it lies (0: inside, and `low` is the value itself).
+// An integer of any size, as far as a format of at most 64 bits can tell: its value mod 2^64 read as signed, and how
+// many times 2^64 it lies beyond that (0: `low` is the value itself), cut to -2 ... 2.
 struct Integer {
   std::int64_t low = 0;
   int beyond = 0;
 
-  constexpr bool negative() const { return beyond != 0 ? beyond < 0 : low < 0; }
-  constexpr bool is_zero() const { return beyond == 0 && low == 0; }
+  [[gnu::always_inline]] constexpr bool negative() const { return beyond != 0 ? beyond < 0 : low < 0; }
+  [[gnu::always_inline]] constexpr bool is_zero() const { return (beyond == 0) & (low == 0); }
 
-  constexpr Integer next() const {
-    if (beyond == 0 && low == std::numeric_limits<std::int64_t>::max()) {
-      return {std::numeric_limits<std::int64_t>::min(), 1};
-    }
-    const auto bits = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + 1);
-    return {bits, beyond < 0 && low == std::numeric_limits<std::int64_t>::max() ? 0 : beyond};
+  // This number, or the next one. Without branches on `up`, which is as good as random.
+  [[gnu::always_inline]] constexpr Integer stepped(bool up) const {
+    const auto bits = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + (up ? 1U : 0U));
+    if (up && low == std::numeric_limits<std::int64_t>::max()) [[unlikely]]
+      return {bits, beyond + 1};
+    return {bits, beyond};
   }
 };
 
@@ -38,22 +38,24 @@ struct Residue {
   bool sticky = false;
   bool negative = false;
 
-  constexpr bool on_grid() const { return top == 0 && !sticky; }
-  constexpr bool at_least_half() const { return (top >> 63) != 0; }
-  constexpr bool exactly_half() const { return top == std::uint64_t{1} << 63 && !sticky; }
-  constexpr bool odd() const { return (floor.low & 1) != 0; }
+  [[gnu::always_inline]] constexpr bool on_grid() const { return (top == 0) & !sticky; }
+  [[gnu::always_inline]] constexpr bool at_least_half() const { return (top >> 63) != 0; }
+  [[gnu::always_inline]] constexpr bool exactly_half() const { return (top == std::uint64_t{1} << 63) & !sticky; }
+  [[gnu::always_inline]] constexpr bool odd() const { return (floor.low & 1) != 0; }
 };
 
 constexpr Integer to_integer(std::int64_t value) { return {value, 0}; }
 
 constexpr Integer to_integer(int128 value) {
-  const auto low = static_cast<std::int64_t>(value);
-  return {low, value == low ? 0 : value < 0 ? -1 : 1};
+  const int128 windows = (value + (int128{1} << 63)) >> 64;
+  const int128 cut = windows < -2 ? -2 : windows > 2 ? 2 : windows;
+  return {static_cast<std::int64_t>(value), static_cast<int>(cut)};
 }
 
 constexpr Integer to_integer(const Wide& value) {
-  const auto low = static_cast<std::int64_t>(value.low64());
-  return {low, value == Wide{low} ? 0 : value.negative() ? -1 : 1};
+  const Wide windows = (value + (Wide{1} << 63)) >> 64;
+  const int cut = windows < Wide{-2} ? -2 : windows > Wide{2} ? 2 : static_cast<int>(windows.low64());
+  return {static_cast<std::int64_t>(value.low64()), cut};
 }
 
 constexpr std::uint64_t low64(std::int64_t value) { return static_cast<std::uint64_t>(value); }
@@ -118,7 +120,7 @@ constexpr Residue residue_scaled_up(const I& value, int shift) {
     }
   }
   r.floor.low = shift < 64 ? static_cast<std::int64_t>(low64(value) << shift) : 0;
-  r.floor.beyond = value == I{0} ? 0 : r.negative ? -1 : 1;
+  r.floor.beyond = value == I{0} ? 0 : r.negative ? -2 : 2;
   return r;
 }
 
@@ -137,7 +139,7 @@ inline Residue scaled_residue(double value, int scale) {
   const auto magnitude = static_cast<std::int64_t>(field == 0 ? fraction : fraction | std::uint64_t{1} << 52);
   const int exponent = (field == 0 ? 1 : field) - 1075 + scale;
   const bool minus = (bits >> 63) != 0;
-  if (field == 0x7ff) return {.floor = {0, minus ? -1 : 1}, .negative = minus};
+  if (field == 0x7ff) return {.floor = {0, minus ? -2 : 2}, .negative = minus};
   return scaled_residue(minus ? -magnitude : magnitude, exponent);
 }
 

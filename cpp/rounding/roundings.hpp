@@ -1,4 +1,5 @@
-// The rounding modes. Each is one yes/no question: given what lies above the floor, step up?
+// The rounding modes. Each is one yes/no question: given what lies above the floor, step up? The answer is as good as
+// random, so it is computed without branches: & and | on purpose.
 #pragma once
 
 #include <cstddef>
@@ -18,43 +19,53 @@ struct Draw {
 
 struct Floor {
   static constexpr std::string_view name = "floor";
-  static constexpr bool up(const Residue&, Draw) { return false; }
+  [[gnu::always_inline]] static constexpr bool up(const Residue&, Draw) { return false; }
 };
 struct Ceil {
   static constexpr std::string_view name = "ceil";
-  static constexpr bool up(const Residue& r, Draw) { return !r.on_grid(); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) { return !r.on_grid(); }
 };
 struct TowardZero {
   static constexpr std::string_view name = "zero";
-  static constexpr bool up(const Residue& r, Draw) { return r.negative && !r.on_grid(); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) { return r.negative & !r.on_grid(); }
 };
 struct AwayFromZero {
   static constexpr std::string_view name = "away";
-  static constexpr bool up(const Residue& r, Draw) { return !r.negative && !r.on_grid(); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) { return !r.negative & !r.on_grid(); }
 };
 struct NearestUp {
   static constexpr std::string_view name = "nearest_up";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half(); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) { return r.at_least_half(); }
 };
 struct NearestDown {
   static constexpr std::string_view name = "nearest_down";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half() && !r.exactly_half(); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) {
+    return r.at_least_half() & !r.exactly_half();
+  }
 };
 struct NearestZero {
   static constexpr std::string_view name = "nearest_zero";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half() && (r.negative || !r.exactly_half()); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) {
+    return r.at_least_half() & (r.negative | !r.exactly_half());
+  }
 };
 struct NearestAway {
   static constexpr std::string_view name = "nearest_away";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half() && (!r.negative || !r.exactly_half()); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) {
+    return r.at_least_half() & (!r.negative | !r.exactly_half());
+  }
 };
 struct NearestEven {
   static constexpr std::string_view name = "nearest_even";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half() && (r.odd() || !r.exactly_half()); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) {
+    return r.at_least_half() & (r.odd() | !r.exactly_half());
+  }
 };
 struct NearestOdd {
   static constexpr std::string_view name = "nearest_odd";
-  static constexpr bool up(const Residue& r, Draw) { return r.at_least_half() && (!r.odd() || !r.exactly_half()); }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw) {
+    return r.at_least_half() & (!r.odd() | !r.exactly_half());
+  }
 };
 
 // Stochastic rounding: U is added to the first `bits` bits of the fraction and the carry decides. The tails differ
@@ -62,13 +73,15 @@ struct NearestOdd {
 struct StochasticTruncate {
   static constexpr std::string_view name = "stochastic";
   static constexpr std::string_view tail = "truncate";
-  static constexpr bool up(const Residue& r, Draw d) { return (((r.top >> (64 - d.bits)) + d.u) >> d.bits) != 0; }
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw d) {
+    return (((r.top >> (64 - d.bits)) + d.u) >> d.bits) != 0;
+  }
 };
 struct StochasticHalf {
   static constexpr std::string_view name = "stochastic";
   static constexpr std::string_view tail = "half";
   // d 2^r + U + 1/2 >= 2^r with U an integer: floor(d 2^r + 1/2) takes the place of the fraction.
-  static constexpr bool up(const Residue& r, Draw d) {
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw d) {
     const std::uint64_t rounded = (r.top >> (64 - d.bits)) + (r.top >> (63 - d.bits) & 1);
     return ((rounded + d.u) >> d.bits) != 0;
   }
@@ -76,11 +89,11 @@ struct StochasticHalf {
 struct StochasticNearestEven {
   static constexpr std::string_view name = "stochastic";
   static constexpr std::string_view tail = "nearest_even";
-  static constexpr bool up(const Residue& r, Draw d) {
+  [[gnu::always_inline]] static constexpr bool up(const Residue& r, Draw d) {
     const std::uint64_t kept = r.top >> (64 - d.bits);
     const std::uint64_t rest = r.top << d.bits;
     const std::uint64_t half = std::uint64_t{1} << 63;
-    const bool carry = rest > half || (rest == half && (r.sticky || (kept & 1) != 0));
+    const bool carry = (rest > half) | ((rest == half) & (r.sticky | ((kept & 1) != 0)));
     return ((kept + (carry ? 1 : 0) + d.u) >> d.bits) != 0;
   }
 };
@@ -91,6 +104,8 @@ using Roundings = std::tuple<Floor, Ceil, TowardZero, AwayFromZero, NearestUp, N
 inline constexpr std::size_t kRoundings = std::tuple_size_v<Roundings>;
 
 template <class R>
-inline constexpr bool kIsStochastic = requires { R::tail; };
+inline constexpr bool kIsStochastic = requires {
+  R::tail;
+};
 
 }  // namespace fxsim

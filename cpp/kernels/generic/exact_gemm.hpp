@@ -159,7 +159,8 @@ Events exact_gemm(const GemmCall& call) {
     std::vector<I> values(static_cast<std::size_t>(tile.size()));
     for (std::int64_t m = 0; m < tile.rows; ++m) {
       for (std::int64_t n = 0; n < tile.cols; ++n) {
-        values[static_cast<std::size_t>(m * tile.cols + n)] = static_cast<I>(as_signed(b_whole ? sums.at(m, n) : sums.at(n, m)));
+        values[static_cast<std::size_t>(m * tile.cols + n)] =
+            static_cast<I>(as_signed(b_whole ? sums.at(m, n) : sums.at(n, m)));
       }
     }
     Scratch scratch;

@@ -30,9 +30,7 @@ struct Split {
   std::int64_t block = kLaneMultiple;  // how many k may be summed in 32 bits
 };
 
-constexpr std::int64_t steps_in_32_bits(int magnitude_bits) {
-  return ((std::int64_t{1} << 31) - 1) >> magnitude_bits;
-}
+constexpr std::int64_t steps_in_32_bits(int magnitude_bits) { return ((std::int64_t{1} << 31) - 1) >> magnitude_bits; }
 
 // The fewest pairs of limbs for which at least 64 products (or all K) fit 32 bits.
 inline Split choose_split(const Format& a, const Format& b, std::int64_t depth) {

@@ -146,6 +146,11 @@ struct Registers {
     if (has_preload) preload = Register<I>::make(outermost, call.bias_fl, Site::kPreload, Fault::kPreload);
   }
 
+  // One product a step into one register that holds all their bits: no step rounds.
+  bool plain_steps() const {
+    return product.exact && chunk == 0 && !inner.exact && !inner.at_end && inner.lanes == 1 && inner.scale == 0;
+  }
+
   // Fractional length of the accumulated value.
   int fl() const { return chunk > 0 ? outer.fl : inner.fl; }
 
@@ -165,10 +170,30 @@ constexpr std::int64_t multiply<std::int64_t>(std::int64_t a, std::int64_t b) {
   return a * b;
 }
 
+// The sequence where plain_steps() holds: only sums outside the register's range need a closer look.
+template <class I, class AtA, class AtB>
+I accumulate_plain(const Register<I>& reg, const AtA& at_a, const AtB& at_b, std::int64_t depth, const I& start,
+                   const Element& element) {
+  const I lowest{reg.quantizer.lowest()};
+  const I highest{reg.quantizer.format.raw_max()};
+  I held = start;
+  std::int64_t settled = 0;
+  for (std::int64_t k = 0; k < depth; ++k) {
+    held = held + align(multiply<I>(at_a(k), at_b(k)), reg.enter_shift);
+    if (held < lowest || held > highest) [[unlikely]] {
+      held = I{settle(reg, held, element, k, k, element.events.step_overflows)};
+      ++settled;
+    }
+  }
+  if (reg.quantizer.stochastic) element.events.random_draws += depth - settled;
+  return held;
+}
+
 // The accumulated value of one element, of fractional length registers.fl(). at_a(k) and at_b(k) give the operands.
 template <class I, class AtA, class AtB>
 I accumulate(const Registers<I>& registers, const AtA& at_a, const AtB& at_b, std::int64_t depth, const I& start,
              const Element& element) {
+  if (registers.plain_steps()) return accumulate_plain(registers.inner, at_a, at_b, depth, start, element);
   Events& events = element.events;
   Stage<I> inner(registers.inner, element, events.step_overflows);
   Stage<I> outer(registers.outer, element, events.outer_overflows);

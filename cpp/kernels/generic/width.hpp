@@ -46,8 +46,7 @@ inline int width_needed(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;
   const std::int64_t depth = call.a.depth();
   WidthBound bound;
-  Magnitude term{call.a.format.magnitude_bits() + call.b.format.magnitude_bits(),
-                 call.a.format.fl + call.b.format.fl};
+  Magnitude term{call.a.format.magnitude_bits() + call.b.format.magnitude_bits(), call.a.format.fl + call.b.format.fl};
   bound.bits = term.bits + kGuardBits;
   if (acc.product) term = bound.through(acc.product, term, 1, 1);
   const std::int64_t run = acc.chunk > 0 ? std::min(acc.chunk, depth) : depth;

@@ -1,0 +1,288 @@
+// Every path equals the reference, output by output and event by event, on random calls of every kind.
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kernels/api.hpp"
+#include "kernels/isa/list.hpp"
+#include "tests/cases.hpp"
+#include "tests/catch.hpp"
+
+namespace fxsim {
+namespace {
+
+using testing::Choices;
+using testing::quantizer;
+
+constexpr std::string_view kRoundings[] = {"floor",        "ceil",         "zero",         "away",
+                                           "nearest_up",   "nearest_down", "nearest_zero", "nearest_away",
+                                           "nearest_even", "nearest_odd",  "stochastic"};
+constexpr std::string_view kOverflows[] = {"saturate", "saturate_symmetric", "saturate_zero", "wrap"};
+constexpr std::string_view kTails[] = {"truncate", "half", "nearest_even"};
+
+// Elements of a matrix, in the narrowest type that holds the format or in a wider one, with gaps between the rows.
+struct Data {
+  std::vector<std::int8_t> s8;
+  std::vector<std::int16_t> s16;
+  std::vector<std::int32_t> s32;
+  std::vector<std::int64_t> s64;
+
+  const void* fill(Choices& choose, const Format& format, std::int64_t count, Storage storage, int zero_one_in) {
+    s64.clear();
+    for (std::int64_t i = 0; i < count; ++i) s64.push_back(choose.chance(zero_one_in) ? 0 : choose.raw(format));
+    const auto narrow = [this](auto& to) {
+      to.clear();
+      for (const std::int64_t v : s64) to.push_back(static_cast<typename std::decay_t<decltype(to)>::value_type>(v));
+      return static_cast<const void*>(to.data());
+    };
+    switch (storage) {
+      case Storage::kInt8: return narrow(s8);
+      case Storage::kInt16: return narrow(s16);
+      case Storage::kInt32: return narrow(s32);
+      default: return s64.data();
+    }
+  }
+};
+
+Storage storage_for(Choices& choose, const Format& format) {
+  std::vector<Storage> fits{Storage::kInt64};
+  if (format.wl <= (format.is_signed ? 32 : 31)) fits.push_back(Storage::kInt32);
+  if (format.wl <= (format.is_signed ? 16 : 15)) fits.push_back(Storage::kInt16);
+  if (format.wl <= (format.is_signed ? 8 : 7)) fits.push_back(Storage::kInt8);
+  return choose.chance(3) ? choose.of(fits) : fits.back();
+}
+
+Format operand_format(Choices& choose) {
+  const int widths[] = {1, 2, 4, 8, 8, 8, 12, 16, 16, 20, 24, 31, 32};
+  return {choose.of(widths), choose.number(-3, 12), !choose.chance(3)};
+}
+
+Quantizer register_near(Choices& choose, int fl, int wl_low, int wl_high) {
+  const bool is_signed = !choose.chance(5);
+  const Format f{std::min(choose.number(wl_low, wl_high), is_signed ? 64 : 63), fl + choose.number(-6, 2), is_signed};
+  return quantizer(f, choose.of(kRoundings), choose.of(kOverflows), choose.number(1, 32), choose.of(kTails));
+}
+
+struct Case {
+  GemmCall call;
+  Data a, b;
+  std::vector<std::int64_t> bias;
+  bool gapless = true;
+};
+
+void choose_matrix(Choices& choose, Operand& o, Data& data, std::int64_t rows, std::int64_t depth) {
+  const std::int64_t pitch = depth + choose.number(0, 3);
+  o.pixels = {rows, 1, 1};
+  o.taps = {1, 1, depth};
+  o.stride_n = pitch;
+  o.stride_c = 1;
+  o.data = data.fill(choose, o.format, rows * pitch + 1, o.storage, choose.chance(2) ? 3 : 1000);
+}
+
+// A forward convolution: image (n, h, w, c) against weights (o, kh, kw, c).
+void choose_convolution(Choices& choose, Case& c) {
+  Operand& a = c.call.a;
+  Operand& b = c.call.b;
+  const std::int64_t n = choose.between(1, 3), h = choose.between(1, 7), w = choose.between(1, 7);
+  const std::int64_t channels = choose.between(1, 9), kernel_y = choose.between(1, 3), kernel_x = choose.between(1, 3);
+  const std::int64_t stride = choose.between(1, 2), dilation = choose.between(1, 2), padding = choose.between(2, 4);
+  const std::int64_t out_y = (h + 2 * padding - dilation * (kernel_y - 1) - 1) / stride + 1;
+  const std::int64_t out_x = (w + 2 * padding - dilation * (kernel_x - 1) - 1) / stride + 1;
+  a.pixels = {n, out_y, out_x};
+  a.taps = {kernel_y, kernel_x, channels};
+  a.map_y = {stride, dilation, -padding, 1, h};
+  a.map_x = {stride, dilation, -padding, 1, w};
+  if (choose.chance(2)) {  // channels last, or planes
+    a.stride_c = 1, a.stride_x = channels, a.stride_y = w * channels;
+  } else {
+    a.stride_x = 1, a.stride_y = w, a.stride_c = h * w;
+  }
+  a.stride_n = h * w * channels;
+  a.data = c.a.fill(choose, a.format, n * h * w * channels, a.storage, 4);
+  const std::int64_t filters = choose.between(1, 18);
+  b.pixels = {filters, 1, 1};
+  b.taps = a.taps;
+  b.map_y = {0, 1, 0, 1, kernel_y};
+  b.map_x = {0, 1, 0, 1, kernel_x};
+  b.stride_n = kernel_y * kernel_x * channels, b.stride_y = kernel_x * channels, b.stride_x = channels, b.stride_c = 1;
+  b.data = c.b.fill(choose, b.format, filters * b.stride_n, b.storage, 1000);
+  a.channel_major = b.channel_major = choose.chance(3);
+}
+
+void choose_accumulator(Choices& choose, GemmCall& call) {
+  Accumulator& acc = call.accumulator;
+  const int product_wl = call.a.format.wl + call.b.format.wl;
+  int fl = call.a.format.fl + call.b.format.fl;
+  if (choose.chance(4)) {
+    acc.product = register_near(choose, fl, 1, product_wl + 2);
+    fl = acc.product->format.fl;
+  }
+  if (choose.chance(2)) {
+    acc.inner = register_near(choose, fl, std::max(1, product_wl - 4), product_wl + 4);
+    if (choose.chance(2)) acc.inner->format.fl = fl;
+    fl = acc.inner->format.fl;
+    acc.at_end = choose.chance(3);
+    acc.lanes = choose.chance(2) ? 1 : choose.between(2, 9);
+  }
+  if (choose.chance(4)) {
+    acc.chunk = choose.between(1, 12);
+    if (choose.chance(2)) {
+      acc.outer = register_near(choose, fl, std::max(1, product_wl - 4), product_wl + 6);
+      fl = acc.outer->format.fl;
+      acc.outer_at_end = choose.chance(3);
+      acc.outer_lanes = choose.between(1, 3);
+    }
+  }
+  call.bias_fl = fl + choose.number(-5, 5);
+  acc.preload = choose.chance(2);
+  call.output_rounds = choose.chance(2);
+  if (call.output_rounds) {
+    call.output = register_near(choose, fl, 1, 40);
+  } else {
+    call.output.format = {64, std::max(fl, call.bias == nullptr ? fl : call.bias_fl), true};
+    if (call.accumulator.preload && call.bias != nullptr && (acc.chunk > 0 ? acc.outer : acc.inner)) {
+      call.output.format.fl = fl;
+    }
+  }
+}
+
+void choose_case(Choices& choose, Case& c) {
+  GemmCall& call = c.call;
+  call.a.format = operand_format(choose);
+  call.b.format = operand_format(choose);
+  call.a.storage = storage_for(choose, call.a.format);
+  call.b.storage = storage_for(choose, call.b.format);
+  if (choose.chance(2)) {
+    choose_convolution(choose, c);
+  } else {
+    const std::int64_t depth = choose.chance(12) ? 0 : choose.between(1, choose.chance(3) ? 300 : 40);
+    choose_matrix(choose, call.a, c.a, choose.between(1, 37), depth);
+    choose_matrix(choose, call.b, c.b, choose.between(1, 41), depth);
+  }
+  if (choose.chance(2)) {
+    const Format bias_format{choose.number(1, 40), 0, true};
+    for (std::int64_t n = 0; n < call.b.rows(); ++n) c.bias.push_back(choose.raw(bias_format));
+    call.bias = c.bias.data();
+  }
+  choose_accumulator(choose, call);
+  call.key = {choose.bits(), choose.bits()};
+  call.index_base = choose.between(0, 1000);
+  call.index_row_stride = call.b.rows() + choose.between(0, 3);
+  call.count = true;
+  c.gapless = choose.chance(2);
+}
+
+struct Output {
+  std::vector<std::int64_t> raw;
+  Events events;
+};
+
+Output run(const isa::Isa& isa, const Case& c) {
+  GemmCall call = c.call;
+  const std::int64_t rows = call.a.rows(), cols = call.b.rows();
+  Output out;
+  out.raw.assign(static_cast<std::size_t>(rows * (cols + 2) + 5), -77);
+  call.out = {out.raw.data(), Storage::kInt64, rows, cols, c.gapless ? cols : cols + 2, 1};
+  out.events = isa.gemm(call);
+  return out;
+}
+
+void require_same(const Output& got, const Output& expected) {
+  REQUIRE(got.events.fault.index == expected.events.fault.index);
+  if (expected.events.fault.found()) {  // nothing that was written counts
+    REQUIRE(got.events.fault.phase == expected.events.fault.phase);
+    REQUIRE(got.events.fault.k == expected.events.fault.k);
+    REQUIRE(got.events.fault.value.low == expected.events.fault.value.low);
+    REQUIRE(got.events.fault.value.beyond == expected.events.fault.value.beyond);
+    return;
+  }
+  REQUIRE(got.raw == expected.raw);
+  REQUIRE(got.events.product_overflows == expected.events.product_overflows);
+  REQUIRE(got.events.step_overflows == expected.events.step_overflows);
+  REQUIRE(got.events.outer_overflows == expected.events.outer_overflows);
+  REQUIRE(got.events.preload_overflows == expected.events.preload_overflows);
+  REQUIRE(got.events.output_overflows == expected.events.output_overflows);
+  REQUIRE(got.events.inexact == expected.events.inexact);
+  REQUIRE(got.events.round_to_zero == expected.events.round_to_zero);
+  REQUIRE(got.events.random_draws == expected.events.random_draws);
+  REQUIRE(got.events.inexact_carriers == expected.events.inexact_carriers);
+}
+
+TEST_CASE("every path equals the reference on random calls") {
+  Choices choose(20);
+  for (int repeat = 0; repeat < 600; ++repeat) {
+    Case c;
+    choose_case(choose, c);
+    INFO("case " << repeat << ": " << c.call.a.format.text() << " x " << c.call.b.format.text() << ", "
+                 << c.call.a.rows() << " x " << c.call.b.rows() << " x " << c.call.a.depth());
+    const Output expected = run(isa::reference(), c);
+    for (const isa::Isa& isa : isa::kIsas) {
+      if (isa.supported()) require_same(run(isa, c), expected);
+    }
+  }
+}
+
+TEST_CASE("uncounted calls write the same outputs") {
+  Choices choose(21);
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    Case c;
+    choose_case(choose, c);
+    const Output expected = run(isa::reference(), c);
+    c.call.count = false;
+    for (const isa::Isa& isa : isa::kIsas) {
+      if (isa.supported() && !expected.events.fault.found()) REQUIRE(run(isa, c).raw == expected.raw);
+    }
+  }
+}
+
+TEST_CASE("the extreme products of every width add up exactly") {
+  for (const int wl : {8, 16, 24, 31, 32}) {
+    for (const bool is_signed : {true, false}) {
+      for (const std::int64_t depth : {1, 2, 63, 64, 65, 1000, 4099}) {
+        const Format f{wl, 0, is_signed};
+        const std::int64_t extreme = is_signed ? f.raw_min() : f.raw_max();
+        const std::vector<std::int64_t> data(static_cast<std::size_t>(depth), extreme);
+        Case c;
+        for (Operand* o : {&c.call.a, &c.call.b}) {
+          o->format = f;
+          o->data = data.data();
+          o->pixels = {1, 1, 1};
+          o->taps = {1, 1, depth};
+          o->stride_c = 1;
+        }
+        c.call.output.format = {64, 0, true};
+        const int128 sum = static_cast<int128>(extreme) * extreme * depth;
+        for (const isa::Isa& isa : isa::kIsas) {
+          if (!isa.supported()) continue;
+          const Output out = run(isa, c);
+          const bool fits = sum <= std::numeric_limits<std::int64_t>::max();
+          REQUIRE(out.events.fault.found() == !fits);
+          if (fits) REQUIRE(out.raw[0] == static_cast<std::int64_t>(sum));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("an error mode reports the first output and step, on every path") {
+  Choices choose(22);
+  int found = 0;
+  for (int repeat = 0; repeat < 300; ++repeat) {
+    Case c;
+    choose_case(choose, c);
+    for (std::optional<Quantizer>* q :
+         {&c.call.accumulator.product, &c.call.accumulator.inner, &c.call.accumulator.outer}) {
+      if (*q && choose.chance(2)) **q = quantizer((*q)->format, "floor", "error");
+    }
+    if (c.call.output_rounds) c.call.output = quantizer(c.call.output.format, "nearest_even", "error");
+    const Output expected = run(isa::reference(), c);
+    found += expected.events.fault.found();
+    for (const isa::Isa& isa : isa::kIsas) {
+      if (isa.supported()) require_same(run(isa, c), expected);
+    }
+  }
+  REQUIRE(found > 50);
+}
+
+}  // namespace
+}  // namespace fxsim
