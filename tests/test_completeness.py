@@ -1,0 +1,127 @@
+"""Nothing is half there: what one place names, the others must know.
+
+Each rule is a function from what is named to what is missing, and is shown to miss something that is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from fxsim.formats import Format
+from fxsim.policies.table import POLICIES
+from fxsim.reference import overflow_raw, round_real
+from fxsim.rounding import OVERFLOWS, ROUNDINGS, TAILS, Stochastic
+
+ROOT = Path(__file__).parents[1]
+
+
+def spec_rows(root: Path) -> set[str]:
+    """Names in the first column of the tables of the specification."""
+    pages = (root / "docs" / "spec").rglob("*.md")
+    return {name for page in pages for name in re.findall(r"^\|\s*`(\w+)`", page.read_text(), re.MULTILINE)}
+
+
+def without_row(names: Iterable[str], root: Path = ROOT) -> list[str]:
+    return sorted(set(names) - spec_rows(root))
+
+
+def type_list(header: Path, alias: str, member: str = "name") -> list[str]:
+    """A member's text for each type of a C++ type list, repetitions left out; types without it are skipped."""
+    text = header.read_text()
+    types = re.search(rf"using {alias} = std::tuple<([^;]*)>;", text)
+    assert types, f"{header} has no type list {alias}"
+    found: list[str] = []
+    for name in re.findall(r"\w+", types[1]):
+        body = re.search(rf"struct {name}\b.*?^}};", text, re.DOTALL | re.MULTILINE)
+        assert body, f"{header} has no struct {name}"
+        value = re.search(rf'{member} = "(\w+)"', body[0])
+        if value and value[1] not in found:
+            found.append(value[1])
+    return found
+
+
+def without_reference(roundings: Iterable[str], overflows: Iterable[str]) -> list[str]:
+    missing = []
+    for name in roundings:
+        try:
+            round_real(Fraction(1, 4), name, u=0)
+        except (AssertionError, ValueError):
+            missing.append(name)
+    for name in overflows:
+        try:
+            overflow_raw(1000, Format(8, 0), name)
+        except (AssertionError, ValueError):
+            missing.append(name)
+        except OverflowError:
+            pass
+    return missing
+
+
+def without_page(folder: str, names: Iterable[str], root: Path = ROOT) -> list[str]:
+    return [name for name in names if not (root / "docs" / folder / f"{name}.md").is_file()]
+
+
+def unlisted_units(root: Path = ROOT) -> set[str]:
+    """Instruction sets with a translation unit but no row in the table, or the other way round."""
+    folder = root / "cpp" / "kernels" / "isa"
+    rows = re.search(r"kIsas\{([^}]*)\}", (folder / "list.hpp").read_text())
+    assert rows, "isa/list.hpp has no table kIsas"
+    return set(re.findall(r"(\w+)\(\)", rows[1])) ^ {unit.stem for unit in folder.glob("*.cpp")}
+
+
+def test_every_rounding_and_overflow_mode_has_a_row_in_the_specification() -> None:
+    assert without_row([*ROUNDINGS, *OVERFLOWS, *TAILS]) == []
+
+
+def test_every_rounding_and_overflow_mode_has_a_reference() -> None:
+    assert without_reference(ROUNDINGS, OVERFLOWS) == []
+    assert [round_real(Fraction(1, 4), Stochastic(8, tail), u=0) for tail in TAILS] == [0, 0, 0]
+
+
+def test_every_rounding_and_overflow_mode_has_a_functor_in_the_same_order() -> None:
+    roundings = ROOT / "cpp" / "rounding" / "roundings.hpp"
+    assert tuple(type_list(roundings, "Roundings")) == ROUNDINGS
+    assert tuple(type_list(roundings, "Roundings", "tail")) == TAILS
+    assert tuple(type_list(ROOT / "cpp" / "rounding" / "overflows.hpp", "Overflows")) == OVERFLOWS
+
+
+def test_every_policy_has_a_page() -> None:
+    assert without_page("policies", POLICIES) == []
+
+
+def test_every_instruction_set_is_in_the_table() -> None:
+    assert unlisted_units() == set()
+
+
+def test_the_rules_miss_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "spec").mkdir(parents=True)
+    (tmp_path / "docs" / "spec" / "a.md").write_text("| `floor` | never |\n`ceil` and | x | `wrap` |\n")
+    assert without_row(["floor", "ceil", "wrap"], tmp_path) == ["ceil", "wrap"]
+    assert without_reference(["floor", "sideways"], ["wrap", "explode"]) == ["sideways", "explode"]
+    assert without_page("spec", ["a", "b"], tmp_path) == ["b"]
+
+
+def test_type_lists_are_read_as_they_are_written(tmp_path: Path) -> None:
+    header = tmp_path / "list.hpp"
+    header.write_text(
+        'struct A {\n  name = "a";\n};\nstruct B {\n  name = "b";\n  tail = "t";\n};\nstruct C {\n  name = "c";\n};\n'
+        "using List = std::tuple<B,\n    A>;\n"
+    )
+    assert type_list(header, "List") == ["b", "a"]
+    assert type_list(header, "List", "tail") == ["t"]
+    with pytest.raises(AssertionError, match="no type list Other"):
+        type_list(header, "Other")
+
+
+def test_an_instruction_set_without_a_row_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "cpp" / "kernels" / "isa"
+    folder.mkdir(parents=True)
+    (folder / "list.hpp").write_text("inline const std::array kIsas{portable(), neon()};")
+    for unit in ("portable", "avx2"):
+        (folder / f"{unit}.cpp").write_text("")
+    assert unlisted_units(tmp_path) == {"neon", "avx2"}
