@@ -75,14 +75,14 @@ def gemm(
     """
     rules = resolve(settings.accumulator, a_format, b_format, k, bias=bias_format, out=settings.out, op=name)
     check_keys(name, rules, settings.key)
+    product_step = value_of(1, a_format) * value_of(1, b_format)
     counts = Counts()
     raws = []
     for index, dot in enumerate(dots):
         element = Element(name, index, rules, settings.key, settings.index_offset, counts)
         count_macs(dot, counts)
         products = [
-            Fraction(0) if a is None or b is None else value_of(a, a_format) * value_of(b, b_format)
-            for a, b in zip(dot.a, dot.b, strict=True)
+            Fraction(0) if a is None or b is None else a * b * product_step for a, b in zip(dot.a, dot.b, strict=True)
         ]
         bias = None if dot.bias is None or bias_format is None else value_of(dot.bias, bias_format)
         raws.append(element.compute(products, bias))
