@@ -1,0 +1,177 @@
+"""Fixed-point kernels on NumPy arrays.
+
+Floor 3: views in, exceptions out, the GIL released, nothing computed here and no torch needed. Results go into arrays
+that the caller gives. Arguments are what `fxsim.accumulator.resolve` and `fxsim.rounding` yield with no default left.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+_Axis = tuple[int, int, int, int, int]
+
+class Quantizer:
+    """A format with its rounding and overflow mode; `random_bits` and `tail` matter to stochastic rounding only."""
+
+    def __init__(
+        self,
+        wl: int,
+        fl: int,
+        signed: bool,
+        rounding: str,
+        overflow: str,
+        random_bits: int = 16,
+        tail: str = "truncate",
+    ) -> None: ...
+
+class Accumulator:
+    """Product register, accumulator and outer accumulator; None is exact, chunk 0 is no chunk."""
+
+    def __init__(
+        self,
+        *,
+        product: Quantizer | None,
+        inner: Quantizer | None,
+        at_end: bool,
+        lanes: int,
+        chunk: int,
+        outer: Quantizer | None,
+        outer_at_end: bool,
+        outer_lanes: int,
+        preload: bool,
+    ) -> None: ...
+
+class Operand:
+    """A matrix (rows x k) of integers seen through an index map; the array is kept alive, nothing is copied.
+
+    `pixels` (n, py, px) stand against `taps` (ty, tx, c); `strides` count elements for (n, y, x, c). On each axis,
+    position * div = pixel * pixel_mul + tap * tap_mul + offset, given as (pixel_mul, tap_mul, offset, div, size); where
+    that has no solution in [0, size) the element is a structural zero. Rows are pixels and k runs over taps, or the
+    other way round where `transposed`. Taps run (ty, tx, c), or (c, ty, tx) where `channel_major`.
+    """
+
+    def __init__(
+        self,
+        data: _Array,
+        wl: int,
+        fl: int,
+        signed: bool,
+        *,
+        pixels: tuple[int, int, int],
+        taps: tuple[int, int, int],
+        strides: tuple[int, int, int, int],
+        y: _Axis = (0, 0, 0, 1, 1),
+        x: _Axis = (0, 0, 0, 1, 1),
+        channel_major: bool = False,
+        transposed: bool = False,
+    ) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+
+class Events:
+    """Exact counts of what happened in one call."""
+
+    @property
+    def product_overflows(self) -> int: ...
+    @property
+    def step_overflows(self) -> int: ...
+    @property
+    def outer_overflows(self) -> int: ...
+    @property
+    def preload_overflows(self) -> int: ...
+    @property
+    def output_overflows(self) -> int: ...
+    @property
+    def inexact(self) -> int: ...
+    @property
+    def round_to_zero(self) -> int: ...
+    @property
+    def random_draws(self) -> int: ...
+    @property
+    def inexact_carriers(self) -> int: ...
+    @property
+    def clipped(self) -> int: ...
+
+def gemm(
+    a: Operand,
+    b: Operand,
+    out: _Array,
+    accumulator: Accumulator,
+    *,
+    bias: npt.NDArray[np.int64] | None,
+    bias_fl: int,
+    output: Quantizer,
+    output_rounds: bool,
+    seed: int,
+    stream: int,
+    index_base: int,
+    index_row_stride: int,
+    count: bool,
+    name: str = "gemm",
+) -> Events:
+    """out[m, n] = output(accumulate over k of a[m, k] * b[n, k], with bias[n]).
+
+    `out` has shape (a.rows, b.rows), any strides, and an integer dtype, or float32 or float64 for raw * 2^-fl. With
+    `output_rounds` False the accumulator's integer is the result, in output's format. Element (m, n) draws random bits
+    as number index_base + m * index_row_stride + n. Product and step events are counted only with `count`.
+
+    Raises OverflowError where an `error` mode meets a value it refuses, or an exact result does not fit its format.
+    """
+
+def quantize(
+    x: _Array,
+    out: _Array,
+    clipped: npt.NDArray[np.bool_] | None,
+    quantizer: Quantizer,
+    *,
+    seed: int,
+    stream: int,
+    index_offset: int = 0,
+    channels_last: bool = False,
+    name: str = "quantize",
+) -> Events:
+    """Quantizes a float32 or float64 array, element numbers in its own C order.
+
+    `out` (integers, or floats for carriers) and `clipped` (True where the rounded integer lay outside the range) are
+    C-contiguous arrays of x's shape. `channels_last` says that x's axes are (n, spatial..., c), for messages only.
+
+    Raises ValueError for NaN, OverflowError for what the overflow mode refuses.
+    """
+
+def requantize(
+    raw: _Array,
+    fl: int,
+    out: _Array,
+    clipped: npt.NDArray[np.bool_] | None,
+    quantizer: Quantizer,
+    *,
+    seed: int,
+    stream: int,
+    index_offset: int = 0,
+    channels_last: bool = False,
+    name: str = "requantize",
+) -> Events:
+    """`quantize` for an integer array of raws with fractional length `fl`."""
+
+def k_counts(operand: Operand) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each k the structural zeros and the non-zero elements among the operand's rows."""
+
+def philox_fill(
+    seed: int, stream: int, start: int, bits: int, site: int, ordinal: int, out: npt.NDArray[np.uint32]
+) -> None:
+    """The random integers of elements start, start + 1, ... at one site and ordinal."""
+
+def isa_available() -> list[str]: ...
+def isa_active() -> str: ...
+def isa_force(name: str | None) -> None:
+    """Makes the named path run, None the best one; ValueError where it is not available."""
+
+def use_torch_pool(library: str) -> bool:
+    """Runs on the thread pool of the loaded libtorch_cpu at this path; False where it has none (torch < 2.10)."""
+
+def set_num_threads(count: int) -> None:
+    """Number of own threads, where no torch pool is used."""
