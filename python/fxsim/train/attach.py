@@ -1,0 +1,286 @@
+"""Tie a policy to a model in training: the only place where formats are set because of what training does.
+
+run = attach(policy, model, optimizer)
+for x, y in batches:
+    loss = criterion(model(x), y) + run.penalty()
+    loss.backward()
+    run.step(loss)
+    optimizer.step()
+    optimizer.zero_grad()
+run.finalize()
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from fxsim.formats import Format
+from fxsim.numerics import Numerics
+from fxsim.policies.adapt.penalty import word_length_penalty
+from fxsim.policies.base import Decision, LayerObservation, LayerShape, Observation, Policy, Switch
+from fxsim.rng import Key, stream
+from fxsim.train import gradients
+from fxsim.train.l1_watch import WATCHED_STEPS, warn_of_l1
+from fxsim.train.parameters import Places, Slot, places
+from fxsim.train.state import to_arrays, to_tensors
+from fxsim.train.updates import publish_updates
+
+FLOAT32_BITS: Final = 32
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """What `Run.finalize` did: the formats before and after, by layer, and the run's mean word length over time."""
+
+    before: Mapping[str, Format]
+    after: Mapping[str, Format]
+    time_average_word_length: float
+
+
+def attach(
+    policy: Policy, model: nn.Module, optimizer: torch.optim.Optimizer, *, accs: int = 1, seed: int | None = None
+) -> Run:
+    """Begin a run: the policy decides the formats of the model's layers from now on.
+
+    model: converted for the policy (`convert_for`); plain torch for a floating point policy. Layers keep their own
+    accumulators. optimizer: of the model's parameters. accs: micro-batches an optimizer step accumulates; `penalty`
+    is divided by it. seed: of the policy's random numbers; None: the layers' own seed.
+
+    Raises ValueError where the model does not fit the policy, the optimizer not the model, or accs is below 1.
+    """
+    if accs < 1:
+        raise ValueError(f"attach: accs is {accs}; give the number of micro-batches an optimizer step has, 1 or more")
+    found = places(model)
+    numerics = policy.start_numerics()
+    if numerics is None and found.weighted:
+        raise ValueError(
+            f"attach: policy {policy.name} trains in floating point, but the model has fixed-point layers "
+            f"({', '.join(found.weighted)}); leave it unconverted, or choose policy static"
+        )
+    if numerics is not None and not found.weighted:
+        raise ValueError(
+            f"attach: policy {policy.name} decides on fixed-point layers, but the model has none; convert it first, "
+            f"with convert_for(policy, model)"
+        )
+    _check_optimizer(model, optimizer)
+    return Run(policy, model, found, accs=accs, seed=seed)
+
+
+def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    own = {id(parameter) for parameter in model.parameters()}
+    strangers = sum(id(p) not in own for group in optimizer.param_groups for p in group["params"])
+    if strangers:
+        raise ValueError(
+            f"attach: the optimizer updates {strangers} parameters that the model does not have; make the optimizer "
+            f"from the parameters of the converted model"
+        )
+
+
+@final
+class Run:
+    """A policy at work on a model; made by `attach`.
+
+    steps: optimizer steps taken. switches: the policy's decisions that nobody has taken out yet, oldest first; whoever
+    records them empties the list (`take_switches`). Pending switches are no part of the state.
+    """
+
+    def __init__(self, policy: Policy, model: nn.Module, found: Places, *, accs: int, seed: int | None) -> None:
+        self.policy: Final = policy
+        self.model: Final = model
+        self.steps = 0
+        self.switches: list[Switch] = []
+        self._places: Final = found
+        self._accs: Final = accs
+        self._word_length_sum = 0.0
+        self._nonzero: dict[str, int] = {}
+        self._watching = policy.loss_rule is not None and policy.loss_rule.l1 > 0.0
+        if seed is None:
+            seed = next((layer.seed for layer in found.weighted.values()), 0)
+        shapes = tuple(
+            LayerShape(name, tuple(layer.weight.shape), layer.layer_id) for name, layer in found.weighted.items()
+        )
+        self._apply(policy.start(shapes, seed))
+        self._tell_steps()
+
+    @property
+    def formats(self) -> dict[str, Format]:
+        """The weight format of every weighted layer; empty for a model in floating point."""
+        return {name: layer.numerics.weight.format for name, layer in self._places.weighted.items()}
+
+    @property
+    def mean_word_length(self) -> float:
+        """Bits of a weight, plain mean over the weighted layers; 32 for a model in floating point."""
+        return _mean([(format.wl, 1) for format in self.formats.values()])
+
+    @property
+    def mean_word_length_by_elements(self) -> float:
+        """Bits of a weight, mean over all weights of the weighted layers; 32 for a model in floating point."""
+        layers = self._places.weighted.values()
+        return _mean([(layer.numerics.weight.format.wl, layer.weight.numel()) for layer in layers])
+
+    @property
+    def time_average_word_length(self) -> float:
+        """The mean word length that the steps so far were taken with; before the first step, the present one."""
+        return self._word_length_sum / self.steps if self.steps else self.mean_word_length
+
+    def penalty(self) -> Tensor:
+        """What the policy adds to the loss of one micro-batch: a scalar, 0 under a policy that adds nothing.
+
+        alpha * sum |W_hat| over all parameters as the network computes with them, with gradient alpha * sign(W_hat)
+        through the straight-through estimator; plus the word length penalty, which has no gradient. Divided by accs.
+        """
+        rule = self.policy.loss_rule
+        if rule is None:
+            return torch.zeros(())
+        total = torch.zeros(())
+        tensors = []
+        for slot in self._places.slots:
+            carrier = slot.carrier()
+            if rule.l1 > 0.0:
+                total = total + rule.l1 * carrier.abs().sum()
+            self._nonzero[slot.name] = int(torch.count_nonzero(carrier.detach()))
+            tensors.append((self._format(slot).wl, self._nonzero[slot.name], carrier.numel()))
+        if rule.word_length:
+            total = total + word_length_penalty(tensors)
+        return total / self._accs
+
+    def step(self, loss: Tensor | float) -> None:
+        """Take note of one optimizer step, between `loss.backward()` and `optimizer.step()`.
+
+        Gradients are treated by the policy's rule, in place; the policy decides; new formats hold from the next
+        forward. loss: of the step, penalty included, up to a constant factor (a micro-batch's share will do).
+
+        Raises ValueError where the loss is not finite, and RuntimeError where no parameter has a gradient.
+        """
+        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+        if not math.isfinite(value):
+            raise ValueError(f"step {self.steps}: the loss is {value}: training has diverged; lower the learning rate")
+        self._watch_l1()
+        observed = self._treat_gradients()
+        publish_updates(self.model)
+        self._word_length_sum += self.mean_word_length
+        if self.policy.adaptive:
+            self._apply(self.policy.observe(Observation(self.steps, value, observed)))
+        self.steps += 1
+        self._tell_steps()
+
+    def finalize(self) -> Finalized:
+        """Give every layer the format that the policy means the trained network to keep."""
+        before = self.formats
+        if self.policy.adaptive:
+            weights = {name: layer.weight.detach().numpy() for name, layer in self._places.weighted.items()}
+            self._apply(self.policy.finalize(weights, self.steps))
+        return Finalized(before, self.formats, self.time_average_word_length)
+
+    def take_switches(self) -> list[Switch]:
+        """The pending switches, oldest first; they are pending no more."""
+        taken, self.switches = self.switches, []
+        return taken
+
+    def state_dict(self) -> dict[str, Any]:
+        """The run's and the policy's state, as dicts, lists, strings, numbers and tensors."""
+        return {
+            "steps": self.steps,
+            "word_length_sum": self._word_length_sum,
+            "watching": self._watching,
+            "policy": to_tensors(self.policy.state_dict()),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned; the model's and the optimizer's states are loaded beside it.
+
+        Raises ValueError where the state belongs to another policy, other settings or another model.
+        """
+        self.policy.load_state_dict(to_arrays(state["policy"]))
+        self.steps = int(state["steps"])
+        self._word_length_sum = float(state["word_length_sum"])
+        self._watching = bool(state["watching"])
+        self._apply(Decision(self.policy.formats))
+        self._tell_steps()
+
+    def _format(self, slot: Slot) -> Format:
+        return self._places.weighted[slot.leader].numerics.weight.format
+
+    def _apply(self, decision: Decision) -> None:
+        """Set the decided formats. A policy that never changes its mind leaves the layers as they were converted."""
+        self.switches.extend(decision.switches)
+        if not self.policy.adaptive:
+            return
+        for name, format in decision.formats.items():
+            numerics = self.policy.numerics_for(format)
+            for module in self._places.followers[name]:
+                if numerics is not None:
+                    wanted = _with_accumulators_of(module.numerics, numerics)
+                    if module.numerics != wanted:
+                        module.numerics = wanted
+
+    def _tell_steps(self) -> None:
+        for layer in self._places.weighted.values():
+            layer.step = self.steps
+
+    def _treat_gradients(self) -> tuple[LayerObservation, ...]:
+        rule = self.policy.gradient_rule
+        observed = []
+        graded = False
+        for slot in self._places.slots:
+            gradient = slot.parameter.grad
+            if gradient is None:
+                continue
+            graded = True
+            vanished, raw = False, gradient
+            if rule is not None:
+                treated = gradients.treat(gradient, rule, self._format(slot), self._key(slot), layer=slot.name)
+                raw = gradient.clone() if self.policy.needs_raw_gradients else gradient
+                vanished = treated.vanished
+                gradient.copy_(treated.gradient)
+            if slot.is_weight:
+                observed.append(
+                    LayerObservation(
+                        name=slot.leader,
+                        weight=slot.parameter.detach().numpy(),
+                        gradient=gradient.numpy(),
+                        vanished=vanished,
+                        raw_gradient=raw.numpy() if self.policy.needs_raw_gradients else None,
+                    )
+                )
+        if self._places.slots and not graded:
+            raise RuntimeError("step: no parameter has a gradient; call loss.backward() before run.step(loss)")
+        return tuple(observed)
+
+    def _key(self, slot: Slot) -> Key:
+        """Of the gradient's rounding: the number of its module's latest training forward; else that of the step."""
+        if slot.owner is None:
+            seed = self._places.weighted[slot.leader].seed
+            return Key(seed, stream(slot.layer_id, slot.role, self.steps))
+        latest = max(int(slot.owner.calls) - 1, 0)
+        return Key(slot.owner.seed, stream(slot.layer_id, slot.role, latest))
+
+    def _watch_l1(self) -> None:
+        """Warn at most once a run."""
+        rule = self.policy.loss_rule
+        if rule is not None and self._watching and self.steps < WATCHED_STEPS:
+            self._watching = not warn_of_l1(self._places.slots, self._nonzero, rule.l1, self.steps)
+
+
+def _with_accumulators_of(present: Numerics, wanted: Numerics) -> Numerics:
+    return dataclasses.replace(
+        wanted,
+        accumulator=present.accumulator,
+        accumulator_dgrad=present.accumulator_dgrad,
+        accumulator_wgrad=present.accumulator_wgrad,
+    )
+
+
+def _mean(weighted: list[tuple[int, int]]) -> float:
+    """The mean of numbers with weights; FLOAT32_BITS of none."""
+    if not weighted:
+        return float(FLOAT32_BITS)
+    return sum(number * weight for number, weight in weighted) / sum(weight for _, weight in weighted)

@@ -1,0 +1,57 @@
+"""A policy's gradient rule, carried out on torch tensors: stochastic rounding and unit length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from fxsim.formats import Format
+from fxsim.ops import signed64
+from fxsim.policies.base import GradientRule
+from fxsim.policies.norm import euclidean_norm
+from fxsim.rng import Key
+from fxsim.rounding import Quantizer, Stochastic
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class TreatedGradient:
+    """gradient: after the rule. vanished: every element was rounded to zero, so it has no direction."""
+
+    gradient: Tensor
+    vanished: bool
+
+
+def norm(x: Tensor) -> float:
+    """The L2 norm of all elements, summed in float64, the same for every number of threads."""
+    return euclidean_norm(x.detach().numpy())
+
+
+def treat(gradient: Tensor, rule: GradientRule, format: Format, key: Key, *, layer: str) -> TreatedGradient:
+    """Round a gradient to `format` and scale it to unit length, in the order of the rule.
+
+    gradient: float32 or float64, as autograd left it; it is not changed. layer: named in errors and records.
+
+    Raises ValueError, from the rounding, where an element is NaN.
+    """
+    if rule.order == "normalize_first":
+        gradient = _unit(gradient, norm(gradient))
+    rounded = _round(gradient, Quantizer(format, Stochastic(rule.random_bits), "saturate"), key, layer)
+    length = norm(rounded)
+    return TreatedGradient(_unit(rounded, length), length == 0.0)
+
+
+def _unit(x: Tensor, length: float) -> Tensor:
+    return x / length if length > 0.0 else x
+
+
+def _round(x: Tensor, quantizer: Quantizer, key: Key, layer: str) -> Tensor:
+    order = "channels_last" if x.ndim > 2 else "c"
+    rounded, _ = torch.ops.fxsim.quantize(
+        x, str(quantizer), signed64(key.seed), signed64(key.stream), 0, order, "pass", "round", layer
+    )
+    result: Tensor = rounded
+    return result
