@@ -1,0 +1,215 @@
+"""The way into the compiled core: torch tensors in, their memory handed over as NumPy views, nothing copied.
+
+The only importer of `fxsim._core`. Everything the core needs as an object is made once per distinct value.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fxsim import _core
+from fxsim.accumulator import Resolved
+from fxsim.ops._geometry import View
+from fxsim.rounding import Quantizer, Stochastic
+
+Events = _core.Events
+CoreQuantizer = _core.Quantizer
+CoreAccumulator = _core.Accumulator
+
+_WORD: Final = (1 << 64) - 1
+
+
+@lru_cache(maxsize=1)
+def _share_threads() -> None:
+    """Let the core run on torch's own thread pool, so that `torch.set_num_threads` holds for both."""
+    suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
+    library = Path(torch.__file__).parent / "lib" / f"libtorch_cpu.{suffix}"
+    if not _core.use_torch_pool(str(library)):
+        _core.set_num_threads(torch.get_num_threads())
+
+
+@lru_cache(maxsize=4096)
+def quantizer(quantizer: Quantizer) -> CoreQuantizer:
+    """A quantizer as the core takes it."""
+    form = quantizer.format
+    return _core.Quantizer(
+        form.wl,
+        form.fl,
+        form.signed,
+        quantizer.rounding_name,
+        quantizer.overflow,
+        quantizer.random_bits or Stochastic().random_bits,
+        quantizer.tail,
+    )
+
+
+def _optional(given: Quantizer | None) -> CoreQuantizer | None:
+    return None if given is None else quantizer(given)
+
+
+@lru_cache(maxsize=4096)
+def accumulator(resolved: Resolved) -> CoreAccumulator:
+    """An accumulator as the core takes it."""
+    return _core.Accumulator(
+        product=_optional(resolved.product),
+        inner=_optional(resolved.inner),
+        at_end=resolved.at == "end",
+        lanes=resolved.lanes,
+        chunk=resolved.chunk or 0,
+        outer=_optional(resolved.outer),
+        outer_at_end=resolved.outer_at == "end",
+        outer_lanes=resolved.outer_lanes,
+        preload=resolved.preload,
+    )
+
+
+def _operand(view: View) -> _core.Operand:
+    form = view.format
+    return _core.Operand(
+        view.data.numpy(),
+        form.wl,
+        form.fl,
+        form.signed,
+        pixels=view.pixels,
+        taps=view.taps,
+        strides=view.strides,
+        y=view.y,
+        x=view.x,
+        channel_major=view.channel_major,
+        transposed=view.transposed,
+    )
+
+
+def gemm(
+    a: View,
+    b: View,
+    out: Tensor,
+    accumulator: CoreAccumulator,
+    bias: Tensor | None,
+    *,
+    bias_fl: int,
+    output: CoreQuantizer,
+    output_rounds: bool,
+    seed: int,
+    stream: int,
+    index_base: int,
+    index_row_stride: int,
+    count: bool,
+    name: str,
+) -> Events:
+    """Fill `out` (rows of a, rows of b) with the product of two views.
+
+    `bias` is int64 of shape (rows of b,). `out` may have any strides and holds raws or, if float, carriers.
+
+    Raises:
+        OverflowError: an overflow under mode "error"; an exact result beyond 64 bits. `out` is then meaningless.
+    """
+    _share_threads()
+    return _core.gemm(
+        _operand(a),
+        _operand(b),
+        out.numpy(),
+        accumulator,
+        bias=None if bias is None else bias.numpy(),
+        bias_fl=bias_fl,
+        output=output,
+        output_rounds=output_rounds,
+        seed=seed & _WORD,
+        stream=stream & _WORD,
+        index_base=index_base,
+        index_row_stride=index_row_stride,
+        count=count,
+        name=name,
+    )
+
+
+def quantize(
+    x: Tensor,
+    out: Tensor,
+    clipped: Tensor | None,
+    quantizer: CoreQuantizer,
+    *,
+    seed: int,
+    stream: int,
+    index_offset: int,
+    channels_last: bool,
+    name: str,
+) -> Events:
+    """Fill C-contiguous `out` with the float tensor `x`, quantized; `clipped` with where the range was left.
+
+    Raises:
+        ValueError: an element is NaN.
+        OverflowError: an overflow under mode "error"; an infinity under "error" or "wrap".
+    """
+    _share_threads()
+    return _core.quantize(
+        x.numpy(),
+        out.numpy(),
+        None if clipped is None else clipped.numpy(),
+        quantizer,
+        seed=seed & _WORD,
+        stream=stream & _WORD,
+        index_offset=index_offset,
+        channels_last=channels_last,
+        name=name,
+    )
+
+
+def requantize(
+    raw: Tensor,
+    fl: int,
+    out: Tensor,
+    quantizer: CoreQuantizer,
+    *,
+    seed: int,
+    stream: int,
+    index_offset: int,
+    channels_last: bool,
+    name: str,
+) -> Events:
+    """Fill C-contiguous `out` with the integers `raw` (at fractional length `fl`) in another format.
+
+    Raises:
+        OverflowError: an overflow under mode "error".
+    """
+    _share_threads()
+    return _core.requantize(
+        raw.numpy(),
+        fl,
+        out.numpy(),
+        None,
+        quantizer,
+        seed=seed & _WORD,
+        stream=stream & _WORD,
+        index_offset=index_offset,
+        channels_last=channels_last,
+        name=name,
+    )
+
+
+def zero_counts(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Per k of a view, the number of structural zeros and of non-zero elements among its rows."""
+    return _core.k_counts(_operand(view))
+
+
+def isa_available() -> list[str]:
+    """Instruction sets this machine can run, slowest first."""
+    return list(_core.isa_available())
+
+
+def isa_active() -> str:
+    """The instruction set in use."""
+    return _core.isa_active()
+
+
+def isa_force(name: str | None) -> None:
+    """Use one instruction set; None gives the choice back."""
+    _core.isa_force(name)

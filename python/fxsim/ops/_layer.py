@@ -1,0 +1,126 @@
+"""What the layer ops have in common: streams of their roundings, gradients rounded, tensors saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fxsim.ops import _words
+from fxsim.ops._plan import LayerPlan, WordPlan, check_carrier, check_float
+from fxsim.ops._publish import Site
+from fxsim.ops.records import Pass
+from fxsim.rng import Role, stream
+
+_PASSES = {Role.OUTPUT: Pass.FWD, Role.GRAD_INPUT: Pass.DGRAD}
+
+
+class Forward(NamedTuple):
+    """One forward of a layer: whose it is and where its random bits come from."""
+
+    plan: LayerPlan
+    layer: str
+    op: str
+    seed: int
+    layer_id: int
+    call: int
+    evaluation: bool
+    first_sample: int
+    batch: int
+
+    def quantize_input(self, x: Tensor, *, channels_last: bool, mask: bool) -> _words.Words:
+        """x as raws of the activation format."""
+        check_float(self.plan.name, "x", x.dtype)
+        plan = self.plan.activation
+        number = stream(self.layer_id, Role.INPUT, self.call, evaluation=self.evaluation)
+        offset = self.first_sample * math.prod(x.shape[1:])
+        site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, "input")
+        return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask)
+
+    def site(self, role: Role, per_sample: int) -> Site:
+        """Where the product stands; `per_sample` outputs belong to each sample."""
+        number = stream(self.layer_id, role, self.call, evaluation=self.evaluation)
+        return Site(self.layer, Pass.FWD, self.op, self.seed, number, self.first_sample * per_sample, self.batch)
+
+
+class Backward(NamedTuple):
+    """One backward of a layer, under the number of its forward."""
+
+    plan: LayerPlan
+    layer: str
+    op: str
+    seed: int
+    layer_id: int
+    call: int
+    first_sample: int
+    batch: int
+    dtype: torch.dtype
+
+    def site(self, role: Role, per_sample: int = 0) -> Site:
+        """Where the product of a gradient stands; gradients of parameters belong to no sample."""
+        op = "bias_grad" if role is Role.GRAD_BIAS else self.op
+        pass_ = _PASSES.get(role, Pass.WGRAD)
+        number = stream(self.layer_id, role, self.call)
+        what = "" if role is Role.GRAD_BIAS else role.name.lower()
+        return Site(self.layer, pass_, op, self.seed, number, self.first_sample * per_sample, self.batch, what)
+
+    def quantize_grad(self, grad: Tensor, plan: WordPlan, *, channels_last: bool) -> Tensor:
+        """The output's gradient as raws."""
+        site = self._rounding(Role.GRAD_OUTPUT, math.prod(grad.shape[1:]))
+        return _words.quantize(grad, plan, plan.dtype, site, channels_last=channels_last, mask=False).values
+
+    def round(self, gradient: Tensor, role: Role, per_sample: int = 0, *, channels_last: bool = False) -> Tensor:
+        """A float gradient in the format Numerics gives it; as it is if there is none."""
+        plan = self.plan.grad_input if role is Role.GRAD_INPUT else self.plan.grad_weight
+        if plan is None:
+            return gradient
+        what = "grad_input" if role is Role.GRAD_INPUT else "grad_weight"
+        check_carrier(self.plan.name, what, plan.format, self.dtype, self.plan.numerics.carrier)
+        site = self._rounding(role, per_sample)
+        return _words.quantize(gradient, plan, self.dtype, site, channels_last=channels_last, mask=False).values
+
+    def nothing(self) -> Tensor:
+        """What stands for a gradient nobody needs."""
+        return torch.empty(0, dtype=self.dtype)
+
+    def straight_through(self, gradient: Tensor, clipped: Tensor | None) -> Tensor:
+        """Under ste "clipped", 0 where the range was left; the gradient is changed in place."""
+        if self.plan.clips and clipped is not None and gradient.numel() and clipped.numel() and bool(clipped.any()):
+            return gradient.masked_fill_(clipped, 0.0)
+        return gradient
+
+    def _rounding(self, role: Role, per_sample: int) -> Site:
+        number = stream(self.layer_id, role, self.call)
+        offset = self.first_sample * per_sample
+        return Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, role.name.lower())
+
+
+def per_sample(shape: Sequence[int], last: int) -> int:
+    """Elements per sample of a tensor like `shape` with another last dimension."""
+    return math.prod(shape[1:-1]) * last
+
+
+def int64(raw: Tensor | None) -> Tensor | None:
+    """A bias as the core takes it."""
+    return None if raw is None else raw.to(torch.int64)
+
+
+def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor], call: Tensor) -> None:
+    """Keep for backward what every layer op begins with, x's words, and the number of the call."""
+    _, _, _, weight_raw, weight_clipped, _, bias_clipped, *_ = inputs
+    _, x_raw, x_clipped = output
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, call)
+
+
+def needed(ctx: Any) -> list[bool]:
+    """Which of x, weight and bias want a gradient."""
+    return list(ctx.needs_input_grad[1:4])  # the first is the dispatcher's
+
+
+def chosen(gradients: Sequence[Tensor], needs: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """None for the gradients nobody needs."""
+    return tuple(gradient if need else None for gradient, need in zip(gradients, needs, strict=True))

@@ -1,0 +1,272 @@
+"""Integer products executed: every integer op, and every layer op, ends here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fxsim.formats import Format
+from fxsim.ops import _bridge, records
+from fxsim.ops._geometry import Conv, View, matrix
+from fxsim.ops._plan import ONE, GemmPlan
+from fxsim.ops._publish import Depth, MacCounts, Site, count_macs, non_zeros, sum_events
+from fxsim.ops.records import OpRecord
+
+_INDEX: Final = re.compile(r"output index (\d+)")
+
+
+class Product(NamedTuple):
+    """One GEMM of a call: rows of a times rows of b into `out`; `base` is the index of the first output."""
+
+    a: View
+    b: View
+    out: Tensor
+    base: int
+    bias: Tensor | None = None
+
+
+class Shape(NamedTuple):
+    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, and the whole tensors."""
+
+    m: int
+    n: int
+    k: int
+    groups: int
+    a: Tensor
+    b: Tensor
+    bias: Tensor | None
+    out: Tensor
+
+
+def linear(
+    x: Tensor,
+    x_format: Format,
+    weight: Tensor,
+    weight_format: Format,
+    bias: Tensor | None,
+    plan: GemmPlan,
+    site: Site,
+    dtype: torch.dtype,
+) -> Tensor:
+    """x (rows, K) times weight (N, K) transposed, plus int64 bias (N,): (rows, N) of raws or, if float, carriers."""
+    out = torch.empty((x.shape[0], weight.shape[0]), dtype=dtype)
+    product = Product(matrix(x, x_format), matrix(weight, weight_format), out, site.index_offset, bias)
+    shape = Shape(x.shape[0], weight.shape[0], x.shape[1], 1, x, weight, bias, out)
+    _execute([product], plan, site, weight.shape[0], shape)
+    return out
+
+
+def linear_wgrad(
+    grad: Tensor, grad_format: Format, x: Tensor, x_format: Format, plan: GemmPlan, site: Site, dtype: torch.dtype
+) -> Tensor:
+    """grad (rows, N) transposed times x (rows, K): (N, K)."""
+    out = torch.empty((grad.shape[1], x.shape[1]), dtype=dtype)
+    product = Product(matrix(grad.t(), grad_format), matrix(x.t(), x_format), out, site.index_offset)
+    shape = Shape(grad.shape[1], x.shape[1], x.shape[0], 1, grad, x, None, out)
+    _execute([product], plan, site, x.shape[1], shape)
+    return out
+
+
+def matmul(
+    a: Tensor,
+    a_format: Format,
+    b: Tensor,
+    b_format: Format,
+    bias: Tensor | None,
+    plan: GemmPlan,
+    site: Site,
+    dtype: torch.dtype,
+) -> Tensor:
+    """a (batch, M, K) times b (batch, K, N), plus int64 bias (N,): (batch, M, N)."""
+    batch, m, k = a.shape
+    n = b.shape[2]
+    out = torch.empty((batch, m, n), dtype=dtype)
+    products = [
+        Product(matrix(a[i], a_format), matrix(b[i].t(), b_format), out[i], site.index_offset + i * m * n, bias)
+        for i in range(batch)
+    ]
+    _execute(products, plan, site, n, Shape(m, n, k, batch, a, b, bias, out))
+    return out
+
+
+def conv2d(
+    conv: Conv,
+    x: Tensor,
+    x_format: Format,
+    weight: Tensor,
+    weight_format: Format,
+    bias: Tensor | None,
+    channel_major: bool,
+    plan: GemmPlan,
+    site: Site,
+    dtype: torch.dtype,
+) -> Tensor:
+    """x (N, C, H, W) with weight (C_out, C / groups, KH, KW): (N, C_out, OH, OW), channels last in memory."""
+    out = torch.empty((conv.n, *conv.out, conv.co), dtype=dtype)
+    rows, width = out.view(conv.pixels, conv.co), conv.co // conv.groups
+    products = []
+    for group in range(conv.groups):
+        a, b = conv.forward(x, x_format, weight, weight_format, group, channel_major)
+        columns = slice(group * width, (group + 1) * width)
+        base = site.index_offset + group * width
+        products.append(Product(a, b, rows[:, columns], base, None if bias is None else bias[columns]))
+    shape = Shape(conv.pixels, width, conv.depth, conv.groups, x, weight, bias, out)
+    _execute(products, plan, site, conv.co, shape)
+    return out.permute(0, 3, 1, 2)
+
+
+def conv2d_dgrad(
+    conv: Conv,
+    grad: Tensor,
+    grad_format: Format,
+    weight: Tensor,
+    weight_format: Format,
+    plan: GemmPlan,
+    site: Site,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The gradient of x, (N, C, H, W), channels last in memory."""
+    out = torch.empty((conv.n, *conv.size, conv.c), dtype=dtype)
+    m, width = conv.n * conv.size[0] * conv.size[1], conv.c // conv.groups
+    rows = out.view(m, conv.c)
+    products = []
+    for group in range(conv.groups):
+        a, b = conv.dgrad(grad, grad_format, weight, weight_format, group)
+        base = site.index_offset + group * width
+        products.append(Product(a, b, rows[:, group * width : (group + 1) * width], base))
+    depth = conv.co // conv.groups * conv.kernel[0] * conv.kernel[1]
+    shape = Shape(m, width, depth, conv.groups, grad, weight, None, out)
+    _execute(products, plan, site, conv.c, shape)
+    return out.permute(0, 3, 1, 2)
+
+
+def conv2d_wgrad(
+    conv: Conv,
+    grad: Tensor,
+    grad_format: Format,
+    x: Tensor,
+    x_format: Format,
+    plan: GemmPlan,
+    site: Site,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The gradient of weight, (C_out, C / groups, KH, KW), stored (C_out, KH, KW, C / groups)."""
+    out = torch.empty((conv.co, *conv.kernel, conv.c // conv.groups), dtype=dtype)
+    rows, height = out.view(conv.co, conv.depth), conv.co // conv.groups
+    products = []
+    for group in range(conv.groups):
+        a, b = conv.wgrad(grad, grad_format, x, x_format, group)
+        base = site.index_offset + group * height * conv.depth
+        products.append(Product(a, b, rows[group * height : (group + 1) * height], base))
+    shape = Shape(height, conv.depth, conv.pixels, conv.groups, grad, x, None, out)
+    _execute(products, plan, site, conv.depth, shape)
+    return out.permute(0, 3, 1, 2)
+
+
+def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: torch.dtype) -> Tensor:
+    """The sum over k of a matrix (channels, k) made of grad's elements: (channels,). It has no macs."""
+    channels, depth = columns.pixels[0], columns.taps[2]
+    out = torch.empty((1, channels), dtype=dtype)
+    ones = View(torch.ones(1, dtype=ONE.dtype), ONE, (1, 1, 1), (1, 1, depth), (0, 0, 0, 0))
+    listening = records.listening()
+    events = _run(Product(ones, columns, out, site.index_offset), plan, site, channels, listening)
+    if listening:
+        records.publish(
+            OpRecord(
+                layer=site.layer,
+                pass_=site.pass_,
+                op=site.op,
+                m=channels,
+                n=1,
+                k=0,
+                batch=site.batch,
+                a=plan.b_text,
+                accumulator=plan.accumulator_text,
+                output=plan.output_text,
+                nnz_a=non_zeros(grad),
+                elements_read=grad.numel(),
+                elements_written=channels,
+                **sum_events([events]),
+            )
+        )
+    return out.view(channels)
+
+
+def _execute(products: Sequence[Product], plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
+    listening = records.listening()
+    events = []
+    failures: list[OverflowError] = []
+    for product in products:
+        try:
+            events.append(_run(product, plan, site, row_stride, listening))
+        except OverflowError as failure:
+            failures.append(failure)
+    if failures:
+        raise min(failures, key=_first_index)
+    if listening:
+        records.publish(_record(products, events, plan, site, shape))
+
+
+def _run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
+    return _bridge.gemm(
+        product.a,
+        product.b,
+        product.out,
+        plan.accumulator,
+        product.bias,
+        bias_fl=plan.bias_fl,
+        output=plan.output,
+        output_rounds=plan.output_rounds,
+        seed=site.seed,
+        stream=site.stream,
+        index_base=product.base,
+        index_row_stride=row_stride,
+        count=count,
+        name=site.name,
+    )
+
+
+def _first_index(failure: OverflowError) -> int:
+    """Groups interleave in the output, so the first overflow of all need not be in the first group."""
+    found = _INDEX.search(str(failure))
+    return int(found[1]) if found else 0
+
+
+def _record(
+    products: Sequence[Product], events: Sequence[_bridge.Events], plan: GemmPlan, site: Site, shape: Shape
+) -> OpRecord:
+    macs: MacCounts = count_macs((_depth(product.a), _depth(product.b)) for product in products)
+    read = shape.a.numel() + shape.b.numel() + (0 if shape.bias is None else shape.bias.numel())
+    return OpRecord(
+        layer=site.layer,
+        pass_=site.pass_,
+        op=site.op,
+        m=shape.m,
+        n=shape.n,
+        k=shape.k,
+        batch=site.batch,
+        groups=shape.groups,
+        a=plan.a_text,
+        b=plan.b_text,
+        accumulator=plan.accumulator_text,
+        output=plan.output_text,
+        nnz_a=non_zeros(shape.a),
+        nnz_b=non_zeros(shape.b),
+        elements_read=read,
+        elements_written=shape.out.numel(),
+        **macs._asdict(),
+        **sum_events(events),
+    )
+
+
+def _depth(view: View) -> Depth:
+    rows = _count(view.taps) if view.transposed else _count(view.pixels)
+    return Depth(rows, *_bridge.zero_counts(view))
+
+
+def _count(sizes: tuple[int, int, int]) -> int:
+    return sizes[0] * sizes[1] * sizes[2]

@@ -1,0 +1,195 @@
+"""Events and shapes turned into records, for ops that somebody listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fxsim.ops import records
+from fxsim.ops.records import OpRecord, Pass
+
+EVENTS: Final = (
+    "product_overflows",
+    "step_overflows",
+    "outer_overflows",
+    "preload_overflows",
+    "output_overflows",
+    "inexact",
+    "round_to_zero",
+    "random_draws",
+    "inexact_carriers",
+)
+
+
+class EventCounts(Protocol):
+    """What the core reports of one call."""
+
+    @property
+    def product_overflows(self) -> int: ...
+    @property
+    def step_overflows(self) -> int: ...
+    @property
+    def outer_overflows(self) -> int: ...
+    @property
+    def preload_overflows(self) -> int: ...
+    @property
+    def output_overflows(self) -> int: ...
+    @property
+    def inexact(self) -> int: ...
+    @property
+    def round_to_zero(self) -> int: ...
+    @property
+    def random_draws(self) -> int: ...
+    @property
+    def inexact_carriers(self) -> int: ...
+
+
+class Site(NamedTuple):
+    """Where a call stands: the layer's path, the pass, the op's name, and the stream of its random bits.
+
+    index_offset: elements of the result before the first, where the call works on a slab of a batch.
+    batch: samples in the call, for records.
+    what: the tensor worked on, for errors.
+    """
+
+    layer: str
+    pass_: Pass
+    op: str
+    seed: int = 0
+    stream: int = 0
+    index_offset: int = 0
+    batch: int = 1
+    what: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name errors begin with."""
+        op = f"{self.op} {self.what}" if self.what else self.op
+        return f"{self.layer}: {op}" if self.layer else op
+
+
+class MacCounts(NamedTuple):
+    """Macs of products by what their operands are; the meaning is `OpCounts`'s."""
+
+    macs: int
+    pad_macs: int
+    zero_a_macs: int
+    zero_b_macs: int
+    zero_macs: int
+    nz_macs: int
+
+
+class Depth(NamedTuple):
+    """One operand's rows at every k: how many there are, and per k those that are structural zeros and non-zero."""
+
+    rows: int
+    structural: npt.NDArray[np.int64]
+    non_zero: npt.NDArray[np.int64]
+
+
+def count_macs(products: Iterable[tuple[Depth, Depth]]) -> MacCounts:
+    """Every row of a meets every row of b at every k, so sums over k replace the inner loop."""
+    macs = valid = a_zero = b_zero = both = 0
+    for a, b in products:
+        a_valid, b_valid = a.rows - a.structural, b.rows - b.structural
+        macs += a.rows * b.rows * len(a.structural)
+        valid += int(a_valid @ b_valid)
+        a_zero += int((a_valid - a.non_zero) @ b_valid)
+        b_zero += int(a_valid @ (b_valid - b.non_zero))
+        both += int(a.non_zero @ b.non_zero)
+    return MacCounts(macs, macs - valid, a_zero, b_zero, valid - both, both)
+
+
+def sum_events(events: Sequence[EventCounts]) -> dict[str, Any]:
+    """The events of several calls together, by field of OpRecord."""
+    return {name: sum(getattr(each, name) for each in events) for name in EVENTS}
+
+
+def non_zeros(data: Tensor) -> int:
+    """Elements that are not 0."""
+    return int(torch.count_nonzero(data))
+
+
+def publish_elementwise(site: Site, a: str, output: str, elements: int, events: EventCounts) -> None:
+    """A record of an op that turns every element into one other."""
+    records.publish(
+        OpRecord(
+            layer=site.layer,
+            pass_=site.pass_,
+            op=site.op,
+            m=elements,
+            n=1,
+            k=0,
+            batch=site.batch,
+            a=a,
+            output=output,
+            elements_read=elements,
+            elements_written=elements,
+            **sum_events([events]),
+        )
+    )
+
+
+def publish_float_product(
+    site: Site, shape: tuple[int, int, int], groups: int, pad_macs: int, elements: tuple[int, int]
+) -> None:
+    """A record of a float32 product; `elements` are those read and written."""
+    m, n, k = shape
+    macs = m * n * k * groups
+    records.publish(
+        OpRecord(
+            layer=site.layer,
+            pass_=site.pass_,
+            op=site.op,
+            m=m,
+            n=n,
+            k=k,
+            batch=site.batch,
+            groups=groups,
+            a=records.FLOAT32,
+            b=records.FLOAT32,
+            accumulator=records.FLOAT32,
+            output=records.FLOAT32,
+            macs=macs,
+            pad_macs=pad_macs,
+            nz_macs=macs - pad_macs,
+            elements_read=elements[0],
+            elements_written=elements[1],
+        )
+    )
+
+
+def publish_update(
+    layer: str, elements: int, random_draws: int = 0, *, op: str = "update", output: str = records.FLOAT32
+) -> None:
+    """A record of a weight update of pass UPDATE, for whoever trains; nothing happens if nobody listens.
+
+    Args:
+        layer: dotted path of the module whose weights change.
+        elements: weights written.
+        random_draws: values of the update that passed a stochastic rounding.
+        op: what was done.
+        output: format text of the weights as they are kept.
+    """
+    if not records.listening():
+        return
+    records.publish(
+        OpRecord(
+            layer=layer,
+            pass_=Pass.UPDATE,
+            op=op,
+            m=elements,
+            n=1,
+            k=0,
+            a=records.FLOAT32,
+            output=output,
+            random_draws=random_draws,
+            elements_read=2 * elements,
+            elements_written=elements,
+        )
+    )

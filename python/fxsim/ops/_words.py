@@ -1,0 +1,115 @@
+"""Floats and integers brought into a format: the elementwise half of every op."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fxsim.formats import Format
+from fxsim.ops import _bridge, records
+from fxsim.ops._plan import WordPlan
+from fxsim.ops._publish import Site, publish_elementwise
+
+INDEX_ORDERS: Final = ("c", "channels_last")
+
+_FLOAT_TEXTS: Final = {torch.float32: records.FLOAT32, torch.float64: "fp64"}
+
+
+class Words(NamedTuple):
+    """What became of a tensor: raws or carriers, and where the rounded value left the range (empty if not asked)."""
+
+    values: Tensor
+    clipped: Tensor
+
+
+def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, channels_last: bool, mask: bool) -> Words:
+    """A float tensor of any strides, rounded and overflowed; `dtype` is the format's own, or float for carriers.
+
+    The result is contiguous in index order: C order, or channels last.
+    """
+    source = _in_order(x.detach(), channels_last)
+    out = torch.empty(source.shape, dtype=dtype)
+    clipped = torch.empty(source.shape if mask else (0,), dtype=torch.bool)
+    events = _bridge.quantize(
+        source,
+        out,
+        clipped if mask else None,
+        plan.core,
+        seed=site.seed,
+        stream=site.stream,
+        index_offset=site.index_offset,
+        channels_last=channels_last,
+        name=site.name,
+    )
+    if records.listening():
+        publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
+    return Words(_restored(out, channels_last), _restored(clipped, channels_last and mask))
+
+
+def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channels_last: bool) -> Tensor:
+    """Integers of one format in another: raws, contiguous in index order."""
+    source = _in_order(raw, channels_last)
+    out = torch.empty(source.shape, dtype=plan.dtype)
+    events = _bridge.requantize(
+        source,
+        form.fl,
+        out,
+        plan.core,
+        seed=site.seed,
+        stream=site.stream,
+        index_offset=site.index_offset,
+        channels_last=channels_last,
+        name=site.name,
+    )
+    if records.listening():
+        publish_elementwise(site, str(form), plan.text, raw.numel(), events)
+    return _restored(out, channels_last)
+
+
+def empty_words(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
+    """An unwritten tensor of x's shape with the layout that `quantize` gives."""
+    shape = _in_order(x, channels_last).shape
+    return _restored(torch.empty(shape, dtype=dtype, device=x.device), channels_last)
+
+
+def carrier(raw: Tensor, form: Format, dtype: torch.dtype) -> Tensor:
+    """raw * 2**-fl as floats: exact, or rounded to nearest even once where the dtype is too narrow."""
+    return raw.to(dtype).mul_(form.step)
+
+
+def check_index_order(name: str, index_order: str, dim: int) -> bool:
+    """Whether elements are numbered channels last.
+
+    Raises:
+        ValueError: the order has another name, or the tensor has no channel dimension.
+    """
+    if index_order not in INDEX_ORDERS:
+        raise ValueError(f"{name}: index_order = {index_order!r}: accepted are {' and '.join(map(repr, INDEX_ORDERS))}")
+    if index_order == "c":
+        return False
+    if dim < 3:
+        raise ValueError(
+            f"{name}: index_order = 'channels_last' numbers (N, C, spatial...), and x has {dim} dimensions; use 'c'"
+        )
+    return True
+
+
+def _in_order(x: Tensor, channels_last: bool) -> Tensor:
+    return x.permute(_to_last(x.dim())) if channels_last else x
+
+
+def _restored(x: Tensor, channels_last: bool) -> Tensor:
+    return x.permute(_from_last(x.dim())) if channels_last else x
+
+
+@lru_cache(maxsize=16)
+def _to_last(dim: int) -> tuple[int, ...]:
+    return (0, *range(2, dim), 1)
+
+
+@lru_cache(maxsize=16)
+def _from_last(dim: int) -> tuple[int, ...]:
+    return (0, dim - 1, *range(1, dim - 1))

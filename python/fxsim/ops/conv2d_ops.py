@@ -1,0 +1,281 @@
+"""torch.ops.fxsim.conv2d and conv2d_backward: a layer's forward and gradients, floats in and out."""
+
+# ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fxsim.formats import Format
+from fxsim.ops import _layer, _products, _words, records
+from fxsim.ops._geometry import Conv, conv_shape, matrix, output_size
+from fxsim.ops._layer import Backward, Forward
+from fxsim.ops._library import define, refuse_second_derivative
+from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
+from fxsim.ops._publish import publish_float_product
+from fxsim.ops.linear import rows_of
+from fxsim.rng import Role
+
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    weight_raw: Tensor,
+    weight_clipped: Tensor,
+    bias_raw: Tensor | None,
+    bias_clipped: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+    numerics: str,
+    seed: int,
+    layer_id: int,
+    call: Tensor,
+    evaluation: bool,
+    index_offset: int,
+    layer: str,
+    mask: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Quantize x (N, C, H, W), convolve with the quantized weight, add the quantized bias, round.
+
+    weight and bias are the float parameters, which only receive gradients; the raws are what counts.
+    call: the module's number of this forward, int64. index_offset: samples before the first. mask: whether to
+    keep where x left its range, for the gradient.
+
+    Returns:
+        y, carriers (N, C_out, OH, OW) of x's dtype; x's raws; where x left its range (bool; empty unless `mask`).
+        All are channels last in memory.
+    """
+    plan = layer_plan(layer, "conv2d", numerics)
+    conv = _shape(plan.name, tuple(x.shape), tuple(weight_raw.shape), stride, padding, dilation, groups)
+    here = Forward(plan, layer, "conv2d", seed, layer_id, int(call), evaluation, index_offset, conv.n)
+    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask)
+    y = _products.conv2d(
+        conv,
+        raw,
+        plan.activation.format,
+        weight_raw,
+        plan.weight,
+        _layer.int64(bias_raw),
+        plan.numerics.accumulator.k_order == "cin_kh_kw",
+        forward_plan(plan, conv.depth, bias_raw is not None, x.dtype),
+        here.site(Role.OUTPUT, conv.co * conv.out[0] * conv.out[1]),
+        x.dtype,
+    )
+    return y, raw, clipped
+
+
+def conv2d_backward(
+    grad: Tensor,
+    x_raw: Tensor,
+    x_clipped: Tensor,
+    weight_raw: Tensor,
+    weight_clipped: Tensor,
+    bias_clipped: Tensor | None,
+    needs: list[bool],
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+    numerics: str,
+    seed: int,
+    layer_id: int,
+    call: Tensor,
+    index_offset: int,
+    layer: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, weight and bias under the layer's Numerics; those not in `needs` come back empty."""
+    plan = layer_plan(layer, "conv2d", numerics)
+    conv = _shape(plan.name, tuple(x_raw.shape), tuple(weight_raw.shape), stride, padding, dilation, groups)
+    here = Backward(plan, layer, "conv2d", seed, layer_id, int(call), index_offset, conv.n, grad.dtype)
+    if plan.grad_output is None:
+        grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
+    else:
+        words = here.quantize_grad(grad, plan.grad_output, channels_last=True)
+        grad_x, grad_weight, grad_bias = _integer_gradients(
+            here, conv, words, plan.grad_output.format, x_raw, weight_raw, needs
+        )
+    return (
+        here.straight_through(grad_x, x_clipped),
+        here.straight_through(grad_weight, weight_clipped),
+        here.straight_through(grad_bias, bias_clipped),
+    )
+
+
+def _integer_gradients(
+    here: Backward, conv: Conv, g: Tensor, g_format: Format, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    layer, dtype = here.plan, here.dtype
+    grad_x, grad_weight, grad_bias = here.nothing(), here.nothing(), here.nothing()
+    if needs[0]:
+        plan = dgrad_plan(layer, g_format, conv.co // conv.groups * conv.kernel[0] * conv.kernel[1], dtype)
+        site = here.site(Role.GRAD_INPUT, conv.c * conv.size[0] * conv.size[1])
+        grad_x = _products.conv2d_dgrad(conv, g, g_format, weight_raw, layer.weight, plan, site, dtype)
+    if needs[1]:
+        plan = wgrad_plan(layer, g_format, conv.pixels, dtype)
+        site = here.site(Role.GRAD_WEIGHT)
+        grad_weight = _products.conv2d_wgrad(conv, g, g_format, x_raw, layer.activation.format, plan, site, dtype)
+    if needs[2]:
+        columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), g_format)
+        plan = bias_grad_plan(layer, g_format, conv.pixels, dtype)
+        grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), dtype)
+    return grad_x, grad_weight, grad_bias
+
+
+def _float_gradients(
+    here: Backward, conv: Conv, grad: Tensor, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    layer, dtype = here.plan, here.dtype
+    x = _words.carrier(x_raw, layer.activation.format, dtype)
+    weight = _words.carrier(weight_raw, layer.weight, dtype)
+    gradients = torch.ops.aten.convolution_backward(
+        grad,
+        x,
+        weight,
+        [conv.co] if needs[2] else None,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        False,
+        (0, 0),
+        conv.groups,
+        needs,
+    )
+    if records.listening():
+        _publish(here, conv, needs)
+    size = conv.c * conv.size[0] * conv.size[1]
+    return (
+        here.round(gradients[0], Role.GRAD_INPUT, size, channels_last=True) if needs[0] else here.nothing(),
+        here.round(gradients[1], Role.GRAD_WEIGHT, channels_last=True) if needs[1] else here.nothing(),
+        here.round(gradients[2], Role.GRAD_BIAS) if needs[2] else here.nothing(),
+    )
+
+
+def _publish(here: Backward, conv: Conv, needs: list[bool]) -> None:
+    co, c = conv.co // conv.groups, conv.c // conv.groups
+    taps, pixels = conv.kernel[0] * conv.kernel[1], conv.n * conv.size[0] * conv.size[1]
+    grads, weights, inputs = conv.pixels * conv.co, conv.co * conv.depth, pixels * conv.c
+    pairs = co * c * conv.groups
+    if needs[0]:
+        pads = pairs * (pixels * taps - conv.pairs())
+        shape = (pixels, c, co * taps)
+        publish_float_product(here.site(Role.GRAD_INPUT), shape, conv.groups, pads, (grads + weights, inputs))
+    if needs[1]:
+        pads = pairs * (conv.pixels * taps - conv.pairs())
+        shape = (co, conv.depth, conv.pixels)
+        publish_float_product(here.site(Role.GRAD_WEIGHT), shape, conv.groups, pads, (grads + inputs, weights))
+
+
+def _shape(
+    name: str,
+    x: tuple[int, ...],
+    weight: tuple[int, ...],
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> Conv:
+    return conv_shape(
+        name,
+        x,
+        weight,
+        (stride[0], stride[1]),
+        (padding[0], padding[1]),
+        (dilation[0], dilation[1]),
+        groups,
+    )
+
+
+def _fake_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    weight_raw: Tensor,
+    weight_clipped: Tensor,
+    bias_raw: Tensor | None,
+    bias_clipped: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+    numerics: str,
+    seed: int,
+    layer_id: int,
+    call: Tensor,
+    evaluation: bool,
+    index_offset: int,
+    layer: str,
+    mask: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    storage = layer_plan(layer, "conv2d", numerics).activation.dtype
+    oh, ow = map(output_size, x.shape[2:], weight_raw.shape[2:], stride, padding, dilation)
+    y = x.new_empty((x.shape[0], oh, ow, weight_raw.shape[0])).permute(0, 3, 1, 2)
+    clipped = _words.empty_words(x, torch.bool, True) if mask else x.new_empty((0,), dtype=torch.bool)
+    return y, _words.empty_words(x, storage, True), clipped
+
+
+def _fake_conv2d_backward(
+    grad: Tensor,
+    x_raw: Tensor,
+    x_clipped: Tensor,
+    weight_raw: Tensor,
+    weight_clipped: Tensor,
+    bias_clipped: Tensor | None,
+    needs: list[bool],
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+    numerics: str,
+    seed: int,
+    layer_id: int,
+    call: Tensor,
+    index_offset: int,
+    layer: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        _words.empty_words(x_raw, grad.dtype, True) if needs[0] else grad.new_empty((0,)),
+        _words.empty_words(weight_raw, grad.dtype, True) if needs[1] else grad.new_empty((0,)),
+        grad.new_empty((weight_raw.shape[0],) if needs[2] else (0,)),
+    )
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *_, stride, padding, dilation, groups, numerics, seed, layer_id, call, _evaluation, index_offset, layer, _mask = (
+        inputs
+    )
+    _layer.save(ctx, inputs, output, call)
+    ctx.settings = (stride, padding, dilation, groups, numerics, seed, layer_id)
+    ctx.place = (index_offset, layer)
+
+
+def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
+    needs = _layer.needed(ctx)
+    if grad is None or not any(needs):
+        return (None,) * 19
+    *tensors, call = ctx.saved_tensors
+    gradients = torch.ops.fxsim.conv2d_backward.default(grad, *tensors, needs, *ctx.settings, call, *ctx.place)
+    return (*_layer.chosen(gradients, needs), *[None] * 16)
+
+
+define(
+    "conv2d(Tensor x, Tensor weight, Tensor? bias, Tensor weight_raw, Tensor weight_clipped, Tensor? bias_raw, "
+    "Tensor? bias_clipped, int[] stride, int[] padding, int[] dilation, int groups, str numerics, int seed, "
+    "int layer_id, Tensor call, bool evaluation, int index_offset, str layer, bool mask) -> (Tensor, Tensor, Tensor)",
+    conv2d,
+    _fake_conv2d,
+    setup_context=_setup,
+    backward=_backward,
+)
+define(
+    "conv2d_backward(Tensor grad, Tensor x_raw, Tensor x_clipped, Tensor weight_raw, Tensor weight_clipped, "
+    "Tensor? bias_clipped, bool[] needs, int[] stride, int[] padding, int[] dilation, int groups, str numerics, "
+    "int seed, int layer_id, Tensor call, int index_offset, str layer) -> (Tensor, Tensor, Tensor)",
+    conv2d_backward,
+    _fake_conv2d_backward,
+    backward=refuse_second_derivative,
+)
