@@ -1,0 +1,35 @@
+"""fxsim: bit-accurate fixed-point arithmetic for deep nets."""
+
+from fxsim import isa, nn, policies
+from fxsim.accumulator import Accumulator
+from fxsim.formats import Format
+from fxsim.nn import convert, int_state_dict, load_int_state_dict, set_numerics, shard, summary
+from fxsim.numerics import Numerics
+from fxsim.ops import conv2d, linear, matmul, quantize, requantize
+from fxsim.rng import Key
+from fxsim.rounding import Quantizer, Stochastic
+from fxsim.tensor import FixedTensor
+
+__all__ = [
+    "Accumulator",
+    "FixedTensor",
+    "Format",
+    "Key",
+    "Numerics",
+    "Quantizer",
+    "Stochastic",
+    "conv2d",
+    "convert",
+    "int_state_dict",
+    "isa",
+    "linear",
+    "load_int_state_dict",
+    "matmul",
+    "nn",
+    "policies",
+    "quantize",
+    "requantize",
+    "set_numerics",
+    "shard",
+    "summary",
+]

@@ -1,0 +1,27 @@
+"""Modules: torch's layers computed in integers, and what converts a model to them."""
+
+from fxsim.nn._layer import Layer
+from fxsim.nn._slab import shard
+from fxsim.nn._weighted import Weighted
+from fxsim.nn.conv2d import Conv2d
+from fxsim.nn.convert import convert, layers, set_numerics
+from fxsim.nn.linear import Linear
+from fxsim.nn.quantized import Quantized
+from fxsim.nn.state import int_state_dict, load_int_state_dict
+from fxsim.nn.summary import Summary, summary
+
+__all__ = [
+    "Conv2d",
+    "Layer",
+    "Linear",
+    "Quantized",
+    "Summary",
+    "Weighted",
+    "convert",
+    "int_state_dict",
+    "layers",
+    "load_int_state_dict",
+    "set_numerics",
+    "shard",
+    "summary",
+]

@@ -1,0 +1,112 @@
+"""What every fxsim module has: a Numerics, a place among the others, and a count of its forwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fxsim.nn._calls import Recent, training_call
+from fxsim.numerics import Numerics
+from fxsim.ops import signed64
+from fxsim.rng import LAYER_LIMIT
+
+
+class Layer(torch.nn.Module):
+    """Abstract base of fxsim's modules.
+
+    Attributes:
+        name: dotted path in the model, given by `convert`; "" for a module made by hand.
+        calls: training forwards so far, int64 ().
+    """
+
+    calls: Tensor
+    name: str
+
+    def _enroll(self, numerics: Numerics, layer_id: int, seed: int) -> None:
+        """To be called once torch's part of the module exists."""
+        self.name = ""
+        self._recent = Recent()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64, device="cpu"))
+        self.numerics = numerics
+        self.layer_id = layer_id
+        self.seed = seed
+
+    @property
+    def numerics(self) -> Numerics:
+        """Formats and modes; what is assigned holds from the next forward."""
+        return self._numerics
+
+    @numerics.setter
+    def numerics(self, numerics: Numerics) -> None:
+        if not isinstance(numerics, Numerics):
+            raise TypeError(f"{type(self).__name__}: numerics is {type(numerics).__name__}: a Numerics is needed")
+        self._numerics = numerics
+        self._numerics_text = numerics.to_text()
+
+    @property
+    def layer_id(self) -> int:
+        """The module's number among fxsim's in the model: the layer of its random streams."""
+        return self._layer_id
+
+    @layer_id.setter
+    def layer_id(self, layer_id: int) -> None:
+        if not 0 <= layer_id < LAYER_LIMIT:
+            raise ValueError(f"{type(self).__name__}: layer_id = {layer_id}: accepted are 0 to {LAYER_LIMIT - 1}")
+        self._layer_id = layer_id
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run, 64 bits unsigned."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        if not 0 <= seed < 1 << 64:
+            raise ValueError(f"{type(self).__name__}: seed = {seed}: accepted are 0 to 2**64 - 1")
+        self._seed = seed
+        self._signed_seed = signed64(seed)
+
+    def _call(self, x: Tensor) -> Tensor:
+        """The number of this forward, int64 ()."""
+        if self.training and not torch.compiler.is_compiling():
+            return training_call(self.calls, self._recent, x)
+        number = self.calls.clone()
+        if self.training:
+            self.calls.add_(1)
+        return number
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What `state_dict` keeps besides tensors."""
+        return {"numerics": self._numerics_text, "seed": self.seed, "layer_id": self.layer_id}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take back what `get_extra_state` gave."""
+        self.numerics = Numerics.from_text(state["numerics"])
+        self.seed = state["seed"]
+        self.layer_id = state["layer_id"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling and copying: a copy recomputes nothing that was begun here."""
+        return {**self.__dict__, "_recent": Recent()}
+
+    def extra_repr(self) -> str:
+        """The formats, after what torch says of the module."""
+        inherited = super().extra_repr()
+        return f"{inherited}, {describe(self.numerics)}" if inherited else describe(self.numerics)
+
+
+def describe(numerics: Numerics) -> str:
+    """The fields of a Numerics that are not defaults, as name=value."""
+    return ", ".join(f"{name}={value}" for name, value in fields_of(numerics))
+
+
+def fields_of(numerics: Numerics) -> list[tuple[str, str]]:
+    """Names and texts of the fields that are not defaults."""
+    default = Numerics(numerics.weight, numerics.activation)
+    return [
+        (name, str(getattr(numerics, name)))
+        for name in Numerics.__dataclass_fields__
+        if name in ("weight", "activation") or getattr(numerics, name) != getattr(default, name)
+    ]

@@ -1,0 +1,201 @@
+"""Layers with a weight: it is quantized once per optimizer step, and the words are kept until it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fxsim.nn._layer import Layer
+from fxsim.numerics import Numerics
+from fxsim.ops import weight_step
+from fxsim.rng import Role
+from fxsim.tensor import FixedTensor
+
+
+class Words(NamedTuple):
+    """The quantized parameters of one step: raws, and where the range was left (empty under ste "pass")."""
+
+    weight: Tensor
+    weight_clipped: Tensor
+    bias: Tensor | None
+    bias_clipped: Tensor | None
+
+
+class _Kept(NamedTuple):
+    """Words and what they were made from; the parameters' storage is held, so that its address stays theirs."""
+
+    key: tuple[object, ...]
+    words: Words
+    weight: Tensor
+    bias: Tensor | None
+
+
+class Weighted(Layer):
+    """Abstract base of modules with a float `weight`, perhaps a `bias`, and torch's own constructor before this one.
+
+    Attributes:
+        steps: the optimizer step of the last training forward, int64 ().
+        watch: int64 (2,), how the layer knows that its weight changed (`ops.weight_step`); not in the state.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    steps: Tensor
+    watch: Tensor
+
+    WEIGHT_ORDER = "c"
+    """How the elements of the weight are numbered."""
+
+    def _enroll(self, numerics: Numerics, layer_id: int, seed: int) -> None:
+        self._kept: _Kept | None = None
+        super()._enroll(numerics, layer_id, seed)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device="cpu"))
+        self.register_buffer("watch", torch.zeros(2, dtype=torch.int64, device="cpu"), persistent=False)
+
+    @property
+    def numerics(self) -> Numerics:
+        """Formats and modes; what is assigned holds from the next forward."""
+        return self._numerics
+
+    @numerics.setter
+    def numerics(self, numerics: Numerics) -> None:
+        Layer.numerics.__set__(self, numerics)  # type: ignore[attr-defined]
+        self._weight_text = str(numerics.weight)
+        self._bias_text = str(numerics.bias_quantizer)
+        self._clips = numerics.ste == "clipped"
+
+    @property
+    def step(self) -> int:
+        """The optimizer step that weight and bias are quantized under.
+
+        It advances by itself when a training forward finds the parameters changed; once assigned, it is the
+        assigner's, and stays until assigned again. Changes made through `weight.data` are invisible to torch:
+        whoever makes them assigns the next step.
+        """
+        return weight_step.weight_step(self.weight, self.bias, self.steps, self.watch, False)
+
+    @step.setter
+    def step(self, step: int) -> None:
+        if step < 0:
+            raise ValueError(f"{type(self).__name__}: step = {step}: steps are counted from 0")
+        self.steps.fill_(step)
+        self.watch.copy_(torch.tensor((weight_step.BY_HAND, 0)))
+
+    def int_weight(self) -> FixedTensor:
+        """The weight as the next forward will use it, (C_out, ...) of the weight's shape."""
+        return FixedTensor._trusted(self._words(training=False).weight, self.numerics.weight.format)
+
+    def int_bias(self) -> FixedTensor | None:
+        """The bias as the next forward will use it, (C_out,); None if there is none."""
+        raw = self._words(training=False).bias
+        return None if raw is None else FixedTensor._trusted(raw, self.numerics.bias_quantizer.format)
+
+    def weight_carrier(self) -> Tensor:
+        """The quantized weight as floats; gradients reach `weight` under the straight-through estimator.
+
+        Raises:
+            TypeError: the weight's dtype is too narrow for its format, unless carrier is "round".
+        """
+        words = self._words(training=False)
+        return self._carrier(self.weight, words.weight, words.weight_clipped, self._weight_text)
+
+    def bias_carrier(self) -> Tensor | None:
+        """The quantized bias as floats, like `weight_carrier`; None if there is none."""
+        words = self._words(training=False)
+        if self.bias is None or words.bias is None or words.bias_clipped is None:
+            return None
+        return self._carrier(self.bias, words.bias, words.bias_clipped, self._bias_text)
+
+    def _carrier(self, x: Tensor, raw: Tensor, clipped: Tensor, quantizer: str) -> Tensor:
+        carried: Tensor = torch.ops.fxsim.carrier.default(
+            x, raw, clipped, quantizer, self._numerics.ste, self._numerics.carrier, self.name
+        )
+        return carried
+
+    def _words(self, *, training: bool) -> Words:
+        """Weight and bias quantized under the present step; computed only if something changed since."""
+        if torch.compiler.is_compiling():
+            number = torch.ops.fxsim.weight_step.default(
+                self.weight.detach(),
+                self.bias.detach() if self.bias is not None else None,
+                self.steps,
+                self.watch,
+                training,
+            )
+            return self._quantize(number)
+        step = weight_step.weight_step(self.weight, self.bias, self.steps, self.watch, training)
+        key = (
+            step,
+            self._seed,
+            self._layer_id,
+            self._weight_text,
+            self._bias_text,
+            self._clips,
+            weight_step.state_of(self.weight, self.bias),
+            self.weight.dtype,
+        )
+        if self._kept is None or self._kept.key != key:
+            with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
+                words = self._quantize(torch.tensor(step))
+            self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
+        return self._kept.words
+
+    def _quantize(self, step: Tensor) -> Words:
+        weight, clipped = torch.ops.fxsim.quantize_raw.default(
+            self.weight.detach(),
+            self._weight_text,
+            self._signed_seed,
+            self._layer_id,
+            int(Role.WEIGHT),
+            step,
+            self.WEIGHT_ORDER,
+            self._clips,
+            self.name,
+        )
+        if self.bias is None:
+            return Words(weight, clipped, None, None)
+        bias, bias_clipped = torch.ops.fxsim.quantize_raw.default(
+            self.bias.detach(),
+            self._bias_text,
+            self._signed_seed,
+            self._layer_id,
+            int(Role.BIAS),
+            step,
+            "c",
+            self._clips,
+            self.name,
+        )
+        return Words(weight, clipped, bias, bias_clipped)
+
+    def _mask(self, x: Tensor) -> bool:
+        """Whether the forward must keep where x left its range."""
+        if not self._clips:
+            return False
+        return torch.compiler.is_compiling() or (torch.is_grad_enabled() and x.requires_grad)
+
+    def _pending(self) -> int:
+        return weight_step.pending(self.weight, self.bias, self.watch)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What `state_dict` keeps besides tensors."""
+        return {**super().get_extra_state(), "watch": self._pending()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take back what `get_extra_state` gave."""
+        super().set_extra_state(state)
+        self.watch.copy_(torch.tensor((state["watch"], 0)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling and copying: addresses mean nothing elsewhere, and kept words are made anew."""
+        watch = torch.tensor((self._pending(), 0))
+        return {**super().__getstate__(), "_kept": None, "_buffers": {**self._buffers, "watch": watch}}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Weighted:
+        """Moving or converting the module is not an optimizer step."""
+        pending = self._pending()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.watch.copy_(torch.tensor((pending, 0)))
+        return self

@@ -1,0 +1,154 @@
+"""fx.convert and fx.set_numerics: a float model becomes a fixed-point one."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from torch import nn
+
+from fxsim.nn._layer import Layer
+from fxsim.nn.conv2d import Conv2d
+from fxsim.nn.linear import Linear
+from fxsim.nn.quantized import Quantized
+from fxsim.numerics import Numerics
+
+_Weighted = TypeVar("_Weighted", Linear, Conv2d)
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def convert(
+    model: nn.Module,
+    numerics: Numerics,
+    overrides: Mapping[str, Numerics | None] | None = None,
+    inplace: bool = False,
+    *,
+    wrap: Sequence[type[nn.Module]] = (),
+    seed: int = 0,
+) -> nn.Module:
+    """Replace every `nn.Linear` and `nn.Conv2d` by fxsim's, with the same parameters.
+
+    Then every fxsim module gets its number, in `named_modules()` order, its dotted name, and the seed.
+
+    Args:
+        model: any module; subclasses of the two types are left as they are (`fx.summary` shows them).
+        numerics: formats and modes of all layers.
+        overrides: by glob over dotted names, such as "layer1.*"; where several match, the last one holds. None leaves
+            a layer in float.
+        inplace: change `model` itself instead of a deep copy.
+        wrap: types of modules to put between quantizers (`nn.Quantized`).
+        seed: the seed of the run.
+
+    Returns:
+        The converted model: a new object if `model` itself is a layer.
+
+    Raises:
+        TypeError: `numerics` is no Numerics.
+        ValueError: an override matches no layer; a layer's weight is not a plain parameter, or its padding is refused.
+    """
+    kinds = (nn.Linear, nn.Conv2d, *wrap)
+    target = model if inplace else copy.deepcopy(model)
+    found = [(name, module) for name, module in target.named_modules() if type(module) in kinds]
+    chosen = _choose([name for name, _ in found], numerics, overrides or {})
+    replaced = {module: _replacement(name, module, chosen[name]) for name, module in found if chosen[name] is not None}
+    for parent in [module for module in target.modules() if module not in replaced]:
+        for child_name, child in parent.named_children():
+            if child in replaced:
+                setattr(parent, child_name, replaced[child])
+    # named_children leaves out the second name of a shared module
+    for parent in list(target.modules()):
+        for child_name, maybe in list(parent._modules.items()):
+            if maybe in replaced and not (isinstance(parent, Quantized) and parent.module is maybe):
+                setattr(parent, child_name, replaced[maybe])
+    converted = replaced.get(target, target)
+    for layer_id, (name, layer) in enumerate(layers(converted)):
+        layer.layer_id, layer.name, layer.seed = layer_id, name, seed
+    return converted
+
+
+def set_numerics(model: nn.Module, pattern: str, numerics: Numerics) -> None:
+    """Give every fxsim module whose dotted name matches a glob another Numerics, from the next forward on.
+
+    Raises:
+        TypeError: `numerics` is no Numerics.
+        ValueError: no module matches.
+    """
+    present = layers(model)
+    matching = [layer for name, layer in present if fnmatch.fnmatchcase(name, pattern)]
+    if not matching:
+        raise ValueError(_no_match("set_numerics: pattern", pattern, [name for name, _ in present]))
+    for layer in matching:
+        layer.numerics = numerics
+
+
+def layers(model: nn.Module) -> list[tuple[str, Layer]]:
+    """All fxsim modules of a model with their dotted names, in `named_modules()` order."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, Layer)]
+
+
+def _choose(
+    names: Sequence[str], numerics: Numerics, overrides: Mapping[str, Numerics | None]
+) -> dict[str, Numerics | None]:
+    chosen: dict[str, Numerics | None] = dict.fromkeys(names, numerics)
+    for pattern, override in overrides.items():
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise ValueError(_no_match("convert: override", pattern, names))
+        chosen.update(dict.fromkeys(matching, override))
+    return chosen
+
+
+def _no_match(what: str, pattern: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(pattern, names, n=3) or list(names[:3])
+    listed = ", ".join(map(repr, near)) if near else "none at all"
+    return f"{what} {pattern!r} matches none of {len(names)} layers; names are like {listed}"
+
+
+def _replacement(name: str, module: nn.Module, numerics: Numerics | None) -> Layer:
+    if not isinstance(numerics, Numerics):
+        raise TypeError(f"convert: numerics of {name!r} is {type(numerics).__name__}: a Numerics is needed")
+    try:
+        return _made(module, numerics).train(module.training)
+    except ValueError as error:
+        raise ValueError(f"convert: {name}: {error}") from None
+
+
+def _made(module: nn.Module, numerics: Numerics) -> Layer:
+    if type(module) is nn.Linear:
+        shape = (module.in_features, module.out_features, module.bias is not None)
+        return _sharing(module, lambda: Linear(*shape, device="meta", numerics=numerics))
+    if type(module) is nn.Conv2d:
+        return _sharing(module, lambda: _conv2d_like(module, numerics))
+    return Quantized(module, numerics)
+
+
+def _conv2d_like(module: nn.Conv2d, numerics: Numerics) -> Conv2d:
+    return Conv2d(
+        module.in_channels,
+        module.out_channels,
+        module.kernel_size,  # type: ignore[arg-type]
+        module.stride,  # type: ignore[arg-type]
+        module.padding,  # type: ignore[arg-type]
+        module.dilation,  # type: ignore[arg-type]
+        module.groups,
+        module.bias is not None,
+        module.padding_mode,
+        device="meta",
+        numerics=numerics,
+    )
+
+
+def _sharing(module: nn.Linear | nn.Conv2d, make: Callable[[], _Weighted]) -> _Weighted:
+    """A new layer with the very parameters and hooks of an old one."""
+    if not isinstance(module._parameters.get("weight"), nn.Parameter):
+        raise ValueError("its weight is computed by a hook; make it plain first, as torch.nn.utils.prune.remove does")
+    layer = make()
+    layer.weight = module.weight
+    layer.bias = module.bias
+    for hooks in _HOOKS:
+        getattr(layer, hooks).update(getattr(module, hooks))
+    return layer
