@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <random>
 #include <stdexcept>
 #include <string_view>
@@ -28,23 +29,23 @@ inline Quantizer quantizer(Format format, std::string_view rounding = "nearest_e
   return q;
 }
 
-// Every combination of a rounding (with its tail) and an overflow mode.
+inline constexpr std::string_view kDeterministic[] = {"floor",        "ceil",         "zero",         "away",
+                                                      "nearest_up",   "nearest_down", "nearest_zero", "nearest_away",
+                                                      "nearest_even", "nearest_odd"};
+inline constexpr std::string_view kTails[] = {"truncate", "half", "nearest_even"};
+inline constexpr std::string_view kOverflowNames[] = {"saturate", "saturate_symmetric", "saturate_zero", "wrap",
+                                                      "error"};
+
+static_assert(std::size(kDeterministic) + std::size(kTails) == kRoundings, "name the new rounding here");
+static_assert(std::size(kOverflowNames) == kOverflows, "name the new overflow mode here");
+
+// Calls f(rounding, tail, overflow) for every combination.
 template <class F>
 void for_each_mode(const F& f) {
-  std::apply(
-      [&f](auto... rounding) {
-        (
-            [&f](auto mode) {
-              constexpr std::string_view tail = [] {
-                if constexpr (kIsStochastic<decltype(mode)>) return decltype(mode)::tail;
-                return std::string_view{"truncate"};
-              }();
-              std::apply([&f](auto... overflow) { (f(decltype(mode)::name, tail, decltype(overflow)::name), ...); },
-                         Overflows{});
-            }(rounding),
-            ...);
-      },
-      Roundings{});
+  for (const std::string_view overflow : kOverflowNames) {
+    for (const std::string_view rounding : kDeterministic) f(rounding, kTails[0], overflow);
+    for (const std::string_view tail : kTails) f(std::string_view{"stochastic"}, tail, overflow);
+  }
 }
 
 // The same numbers on every machine: the generator is fixed by the standard, and no distribution of the library is

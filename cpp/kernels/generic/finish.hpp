@@ -49,7 +49,8 @@ BlockTally round_tile(const GemmCall& call, const Tile& tile, const I* values, i
   block_function<I>(q)(values, tile.size(), scale, q, scratch.u.data(), scratch.raw.data(), nullptr, tally);
   if (q.stochastic) events.random_draws += tile.size();
   if (q.error && tally.first_outside >= 0) {
-    events.refuse({phase, tile.index(call, tally.first_outside), -1, tally.outside_value, q.format});
+    const std::int64_t k = phase == Fault::kStep ? 0 : -1;  // a sum rounded at the end is one step, from k = 0 on
+    events.refuse({phase, tile.index(call, tally.first_outside), k, tally.outside_value, q.format});
   }
   return tally;
 }

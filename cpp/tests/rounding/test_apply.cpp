@@ -1,6 +1,5 @@
 #include "rounding/apply.hpp"
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -46,8 +45,7 @@ std::int64_t rounded(std::string_view mode, std::int64_t v, int drop) {
 }
 
 TEST_CASE("every deterministic rounding on every eighth between -8 and 8") {
-  for (const std::string_view mode : {"floor", "ceil", "zero", "away", "nearest_up", "nearest_down", "nearest_zero",
-                                      "nearest_away", "nearest_even", "nearest_odd"}) {
+  for (const std::string_view mode : testing::kDeterministic) {
     const Quantizer q = quantizer({16, 0, true}, mode);
     for (std::int64_t v = -64; v <= 64; ++v) {
       const std::int64_t expected = rounded(mode, v, 3);
@@ -66,7 +64,7 @@ TEST_CASE("every deterministic rounding on every eighth between -8 and 8") {
 
 TEST_CASE("a stochastic rounding steps up for as many U as the fraction says") {
   constexpr int kBits = 6;
-  for (const std::string_view tail : {"truncate", "half", "nearest_even"}) {
+  for (const std::string_view tail : testing::kTails) {
     const Quantizer q = quantizer({16, 0, true}, "stochastic", "saturate", kBits, tail);
     for (const int drop : {2, 6, 8}) {
       const std::int64_t unit = std::int64_t{1} << drop;
