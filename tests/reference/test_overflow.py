@@ -92,7 +92,7 @@ def test_infinities(mode: str, format: str, low: int, high: int) -> None:
 @pytest.mark.parametrize("mode", ["wrap", "error"])
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_infinities_have_no_residue(mode: str, value: float) -> None:
-    with pytest.raises(OverflowError, match=rf"{value} is outside <4,1> \(-4.0\.\.3.5\)"):
+    with pytest.raises(OverflowError, match=r"an infinity is outside <4,1> \(-8\.\.7\)"):
         quantize_value(value, Quantizer("<4,1>", overflow=mode))
 
 

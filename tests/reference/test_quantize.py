@@ -122,18 +122,22 @@ def test_every_element_of_a_stochastic_call_is_a_draw() -> None:
 
 def test_nan_is_found_first() -> None:
     x = np.array([[np.inf, 1.0], [np.nan, np.nan]])
-    with pytest.raises(ValueError, match=r"quantize: element \(1, 0\) is NaN, which no format holds"):
+    with pytest.raises(
+        ValueError, match=r"quantize: element \(1, 0\) is NaN; only numbers can be quantized: replace it first"
+    ):
         quantize(x, "<4,0>,floor,error")
 
 
 def test_the_first_overflow_is_named() -> None:
     x = np.zeros((1, 2, 3))
     x[0, 1, 0], x[0, 0, 2] = 9.0, 12.0
-    with pytest.raises(OverflowError, match=r"quantize: element \(0, 0, 2\): 12\.0 is outside <4,0> \(-8\.0\.\.7\.0\)"):
+    with pytest.raises(
+        OverflowError, match=r"quantize: element \(0, 0, 2\) rounds to raw 12, outside <4,0> \(-8\.\.7\)"
+    ):
         quantize(x, "<4,0>,floor,error")
-    with pytest.raises(OverflowError, match=r"quantize: element \(0, 1, 0\): 9\.0 is outside"):
+    with pytest.raises(OverflowError, match=r"quantize: element \(0, 1, 0\) rounds to raw 9, outside"):
         quantize(x, "<4,0>,floor,error", index_order="channels_last")
-    with pytest.raises(OverflowError, match=r"requantize: element \(1,\): 2\.5 is outside <2,0>"):
+    with pytest.raises(OverflowError, match=r"requantize: element \(1,\) rounds to raw 3, outside <2,0>"):
         requantize(np.array([0, 5]), Format(4, 1), "<2,0>,ceil,error")
 
 

@@ -9,15 +9,16 @@ from itertools import count, islice
 
 from fxsim.accumulator import Resolved
 from fxsim.reference.counts import Counts
+from fxsim.reference.overflow import OutsideError, bounds
 from fxsim.reference.quantize import check_key, draw, quantize_value, value_of
 from fxsim.rng import SITE_OUTER, SITE_OUTPUT, SITE_PRELOAD, SITE_PRODUCT, SITE_STEP, Key
 from fxsim.rounding import Quantizer
 
 _WHAT = {
     SITE_OUTPUT: "output",
-    SITE_STEP: "accumulator step",
+    SITE_STEP: "accumulator",
     SITE_PRODUCT: "product",
-    SITE_OUTER: "outer accumulator step",
+    SITE_OUTER: "accumulator",
     SITE_PRELOAD: "preloaded bias",
 }
 _COUNTER = {
@@ -116,9 +117,12 @@ class Element:
         self.counts.random_draws += u is not None
         try:
             outcome = quantize_value(value, register, u)
-        except OverflowError as error:
+        except OutsideError as outside:
             where = f"output index {self.index}" + ("" if k is None else f", k = {k}")
-            raise OverflowError(f"{self.name}: {_WHAT[site]} overflows at {where}: {error}") from None
+            raise OverflowError(
+                f"{self.name}: the {_WHAT[site]} overflows at {where}: {outside}; "
+                f"widen it, or choose another overflow mode"
+            ) from None
         setattr(self.counts, _COUNTER[site], getattr(self.counts, _COUNTER[site]) + outcome.overflowed)
         if site == SITE_OUTPUT:
             self.counts.inexact += outcome.inexact
@@ -133,8 +137,8 @@ class Element:
         raw = stored.numerator
         if not result.raw_min <= raw <= result.raw_max:
             raise OverflowError(
-                f"{self.name}: output overflows at output index {self.index}: {float(total)} is outside {result} "
-                f"({result.min}..{result.max}); name an output format"
+                f"{self.name}: the exact result at output index {self.index} does not fit {bounds(result)}; "
+                f"name an output format or an accumulator width"
             )
         return raw
 

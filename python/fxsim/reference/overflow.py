@@ -6,11 +6,24 @@ from fxsim.formats import Format
 from fxsim.rounding import parse_overflow
 
 
+class OutsideError(OverflowError):
+    """An integer that a format does not hold, or an infinity (raw None), where the mode has no answer."""
+
+    def __init__(self, raw: int | None, format: Format) -> None:
+        super().__init__(f"{'an infinity' if raw is None else raw} is outside {bounds(format)}")
+        self.raw = raw
+
+
+def bounds(format: Format) -> str:
+    """A format with its range of raws, for errors."""
+    return f"{format} ({format.raw_min}..{format.raw_max})"
+
+
 def overflow_raw(raw: int, format: Format, mode: str) -> int:
     """The integer that is stored for a rounded one.
 
     Raises:
-        OverflowError: the mode is "error" and `raw` lies outside the format.
+        OutsideError: the mode is "error" and `raw` lies outside the format.
     """
     mode = parse_overflow(mode)
     if mode == "saturate_symmetric" and format.signed:
@@ -25,7 +38,7 @@ def overflow_raw(raw: int, format: Format, mode: str) -> int:
         case "wrap":
             return (raw - format.raw_min) % (1 << format.wl) + format.raw_min
         case "error":
-            raise OverflowError(f"raw {raw} is outside {format}")
+            raise OutsideError(raw, format)
         case name:
             raise AssertionError(f"no definition of overflow mode {name!r}")
 
@@ -34,10 +47,10 @@ def overflow_infinity(value: float, format: Format, mode: str) -> int:
     """The integer that is stored for an infinity.
 
     Raises:
-        OverflowError: the mode is "wrap" or "error", which have no answer.
+        OutsideError: the mode is "wrap" or "error", which have no answer.
     """
     mode = parse_overflow(mode)
     if mode in ("wrap", "error"):
-        raise OverflowError(f"{value} has no residue in {format}")
+        raise OutsideError(None, format)
     beyond = (1 << format.wl) if value > 0 else -(1 << format.wl)
     return overflow_raw(beyond, format, mode)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fxsim.formats import Format
 from fxsim.reference.counts import Counts
-from fxsim.reference.overflow import overflow_infinity, overflow_raw
+from fxsim.reference.overflow import OutsideError, bounds, overflow_infinity, overflow_raw
 from fxsim.reference.rounding import round_real
 from fxsim.rng import Key, random_bits
 from fxsim.rounding import Quantizer
@@ -55,17 +55,14 @@ def quantize_value(value: Fraction | float, q: Quantizer, u: int | None = None) 
 
     Raises:
         ValueError: the value is NaN, or a stochastic rounding lacks its random integer.
-        OverflowError: the value does not fit and the mode is "error"; or it is infinite, and the mode "wrap".
+        OutsideError: the value does not fit and the mode is "error"; or it is infinite, and the mode "wrap".
     """
     if isinstance(value, float) and not math.isfinite(value):
         return _quantize_special(value, q)
     exact = Fraction(value)
     s = exact * Fraction(2) ** q.format.fl
     rounded = round_real(s, q.rounding, u)
-    try:
-        raw = overflow_raw(rounded, q.format, q.overflow)
-    except OverflowError:
-        raise OverflowError(_outside(exact, q)) from None
+    raw = overflow_raw(rounded, q.format, q.overflow)
     return Outcome(
         raw=raw,
         overflowed=raw != rounded,
@@ -100,7 +97,7 @@ def quantize(
     """
     for position in _positions(x.shape, index_order):
         if math.isnan(x[position]):
-            raise ValueError(f"quantize: element {position} is NaN, which no format holds; remove it before quantizing")
+            raise ValueError(f"quantize: element {position} is NaN; only numbers can be quantized: replace it first")
     return _each("quantize", x, float, Quantizer.of(q), key, index_offset, index_order)
 
 
@@ -136,14 +133,23 @@ def _each(
         counts.random_draws += u is not None
         try:
             outcome = quantize_value(value(x[position]), q, u)
-        except OverflowError as error:
-            raise OverflowError(f"{name}: element {position}: {error}") from None
+        except OutsideError as outside:
+            raise OverflowError(f"{name}: element {position} {_complaint(outside, q.format)}") from None
         raws[position] = outcome.raw
         counts.output_overflows += outcome.overflowed
         counts.inexact += outcome.inexact
         counts.round_to_zero += outcome.rounded_to_zero
         counts.clipped += outcome.clipped
     return raws, counts
+
+
+def _complaint(outside: OutsideError, format: Format) -> str:
+    if outside.raw is None:
+        return (
+            f"is infinite, which {format} takes under the saturating modes only; "
+            f'choose overflow="saturate" or replace it'
+        )
+    return f"rounds to raw {outside.raw}, outside {bounds(format)}; widen the format, or choose another overflow mode"
 
 
 def draw(key: Key | None, index: int, q: Quantizer, site: int = 0, ordinal: int = 0) -> int | None:
@@ -180,13 +186,5 @@ def _positions(shape: tuple[int, ...], index_order: str) -> list[tuple[int, ...]
 def _quantize_special(value: float, q: Quantizer) -> Outcome:
     if math.isnan(value):
         raise ValueError("NaN is in no format")
-    try:
-        raw = overflow_infinity(value, q.format, q.overflow)
-    except OverflowError:
-        raise OverflowError(_outside(value, q)) from None
+    raw = overflow_infinity(value, q.format, q.overflow)
     return Outcome(raw=raw, overflowed=True, inexact=False, rounded_to_zero=False, clipped=True)
-
-
-def _outside(value: Fraction | float, q: Quantizer) -> str:
-    form = q.format
-    return f"{float(value)} is outside {form} ({form.min}..{form.max}); widen it, or choose another overflow mode"
