@@ -318,6 +318,22 @@ def test_equal_seeds_give_equal_runs() -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_section_5_gradients_that_all_vanish_get_the_widest_fraction_and_then_train() -> None:
+    run, optimizer = attached(short(l1=0.0, penalty=False))
+    before = parameters_of(run)
+    for step, (x, y) in enumerate(batches(6)):
+        loss = 2.0**-24 * F.cross_entropy(run.model(x), y)
+        loss.backward()
+        run.step(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        moved = not torch.equal(dict(run.model.named_parameters())["fc1.weight"], before["fc1.weight"])
+        assert moved is (step >= 3)
+    assert {(switch.step, switch.reason, str(switch.new)) for switch in run.switches if switch.step == 2} == {
+        (2, "vanished", "<32,24>")
+    }
+
+
 def test_micro_batches_make_one_step() -> None:
     run, optimizer = attached(short(), accs=2)
     for number in range(6):

@@ -107,7 +107,7 @@ class Run:
         shapes = tuple(
             LayerShape(name, tuple(layer.weight.shape), layer.layer_id) for name, layer in found.weighted.items()
         )
-        self._apply(policy.start(shapes, seed))
+        self._set(policy.start(shapes, seed).formats)
         self._tell_steps()
 
     @property
@@ -168,7 +168,7 @@ class Run:
         publish_updates(self.model)
         self._word_length_sum += self.mean_word_length
         if self.policy.adaptive:
-            self._apply(self.policy.observe(Observation(self.steps, value, observed)))
+            self._carry_out(self.policy.observe(Observation(self.steps, value, observed)))
         self.steps += 1
         self._tell_steps()
 
@@ -177,7 +177,7 @@ class Run:
         before = self.formats
         if self.policy.adaptive:
             weights = {name: layer.weight.detach().numpy() for name, layer in self._places.weighted.items()}
-            self._apply(self.policy.finalize(weights, self.steps))
+            self._carry_out(self.policy.finalize(weights, self.steps))
         return Finalized(before, self.formats, self.time_average_word_length)
 
     def take_switches(self) -> list[Switch]:
@@ -203,24 +203,30 @@ class Run:
         self.steps = int(state["steps"])
         self._word_length_sum = float(state["word_length_sum"])
         self._watching = bool(state["watching"])
-        self._apply(Decision(self.policy.formats))
+        self._set(self.policy.formats)
         self._tell_steps()
 
     def _format(self, slot: Slot) -> Format:
         return self._places.weighted[slot.leader].numerics.weight.format
 
-    def _apply(self, decision: Decision) -> None:
-        """Set the decided formats. A policy that never changes its mind leaves the layers as they were converted."""
+    def _carry_out(self, decision: Decision) -> None:
+        """Keep the switches and set the formats that differ from the present ones."""
         self.switches.extend(decision.switches)
+        present = self.formats
+        self._set({name: format for name, format in decision.formats.items() if format != present[name]})
+
+    def _set(self, formats: Mapping[str, Format]) -> None:
+        """Give layers and their followers these formats.
+
+        Under a policy that never changes its mind nothing is set: layers stay as they were converted.
+        """
         if not self.policy.adaptive:
             return
-        for name, format in decision.formats.items():
+        for name, format in formats.items():
             numerics = self.policy.numerics_for(format)
             for module in self._places.followers[name]:
                 if numerics is not None:
-                    wanted = _with_accumulators_of(module.numerics, numerics)
-                    if module.numerics != wanted:
-                        module.numerics = wanted
+                    module.numerics = _with_accumulators_of(module.numerics, numerics)
 
     def _tell_steps(self) -> None:
         for layer in self._places.weighted.values():
