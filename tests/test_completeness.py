@@ -5,19 +5,28 @@ Each rule is a function from what is named to what is missing, and is shown to m
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
+from fxsim import ops, reference
+from fxsim.cost.counting import count
 from fxsim.formats import Format
+from fxsim.ops.records import OpRecord
+from fxsim.ops.registry import OPS, Op
 from fxsim.policies.table import POLICIES
 from fxsim.reference import overflow_raw, round_real
 from fxsim.rounding import OVERFLOWS, ROUNDINGS, TAILS, Stochastic
 
 ROOT = Path(__file__).parents[1]
+
+INTEGER_FUNCTIONS = ("quantize", "requantize", "matmul", "linear", "conv2d")
+WITHOUT_MODULE = ("quantize",)  # it serves gradients and users; modules call quantize_layer
 
 
 def spec_rows(root: Path) -> set[str]:
@@ -66,6 +75,24 @@ def without_page(folder: str, names: Iterable[str], root: Path = ROOT) -> list[s
     return [name for name in names if not (root / "docs" / folder / f"{name}.md").is_file()]
 
 
+def unspecified(names: Iterable[str], root: Path = ROOT) -> list[str]:
+    """Ops that no page of the ops' specification names in code type."""
+    text = "".join(page.read_text() for page in (root / "docs" / "spec" / "ops").glob("*.md"))
+    return sorted(name for name in set(names) if not re.search(rf"`(fx\.|fxsim::|torch\.ops\.fxsim\.)?{name}\b", text))
+
+
+def published(op: Op) -> list[OpRecord]:
+    """What an op's samples publish."""
+    with count(keep_order=True, floats=False) as counts:
+        for arguments in op.samples():
+            ops_before = len(counts.ordered)
+            with torch.no_grad():
+                getattr(torch.ops.fxsim, op.name)(*arguments)
+            assert (len(counts.ordered) > ops_before) == bool(op.counts), f"{op.name} publishes against its count rule"
+    counts.check()
+    return list(counts.ordered)
+
+
 def unlisted_units(root: Path = ROOT) -> set[str]:
     """Instruction sets with a translation unit but no row in the table, or the other way round."""
     folder = root / "cpp" / "kernels" / "isa"
@@ -90,12 +117,56 @@ def test_every_rounding_and_overflow_mode_has_a_functor_in_the_same_order() -> N
     assert tuple(type_list(ROOT / "cpp" / "rounding" / "overflows.hpp", "Overflows")) == OVERFLOWS
 
 
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_op_has_a_page(op: Op) -> None:
+    assert unspecified([op.name, *op.integer]) == []
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_op_has_samples_a_module_a_reference_and_an_integer_face(op: Op) -> None:
+    assert list(op.samples())
+    assert op.module or op.name in WITHOUT_MODULE
+    if op.counts:
+        assert op.kernel
+        assert [name for name in op.reference if not hasattr(reference, name)] == []
+        assert op.reference
+        assert [name for name in op.integer if not hasattr(ops, name)] == []
+        assert op.integer
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_op_publishes_what_its_count_rule_says(op: Op) -> None:
+    for record in published(op):
+        assert record.elements_written > 0
+        if op.counts == "elementwise":
+            assert (record.k, record.macs, record.elements_written) == (0, 0, record.m)
+    if op.counts == "product":
+        assert any(record.macs for record in published(op))
+
+
+def test_every_integer_function_has_a_page() -> None:
+    assert unspecified(INTEGER_FUNCTIONS) == []
+
+
 def test_every_policy_has_a_page() -> None:
     assert without_page("policies", POLICIES) == []
 
 
 def test_every_instruction_set_is_in_the_table() -> None:
     assert unlisted_units() == set()
+
+
+def test_an_op_that_no_page_names_is_found(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "spec" / "ops").mkdir(parents=True)
+    (tmp_path / "docs" / "spec" / "ops" / "a.md").write_text("# `linear`, `fx.conv2d(x, w)`\nmatmul, `linear_dgrad`")
+    names = ["linear", "conv2d", "matmul", "linear_wgrad", "linear_dgrad"]
+    assert unspecified(names, tmp_path) == ["linear_wgrad", "matmul"]
+
+
+def test_an_op_that_breaks_its_count_rule_is_found() -> None:
+    silent = dataclasses.replace(next(op for op in OPS if op.counts), counts="")
+    with pytest.raises(AssertionError, match="publishes against its count rule"):
+        published(silent)
 
 
 def test_the_rules_miss_what_is_not_there(tmp_path: Path) -> None:
