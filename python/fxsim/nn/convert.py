@@ -52,18 +52,17 @@ def convert(
     """
     kinds = (nn.Linear, nn.Conv2d, *wrap)
     target = model if inplace else copy.deepcopy(model)
-    found = [(name, module) for name, module in target.named_modules() if type(module) in kinds]
+    wrapped = {module.module for module in target.modules() if isinstance(module, Quantized)}
+    found = [
+        (name, module) for name, module in target.named_modules() if type(module) in kinds and module not in wrapped
+    ]
     chosen = _choose([name for name, _ in found], numerics, overrides or {})
     replaced = {module: _replacement(name, module, chosen[name]) for name, module in found if chosen[name] is not None}
-    for parent in [module for module in target.modules() if module not in replaced]:
-        for child_name, child in parent.named_children():
+    for parent in list(target.modules()):
+        # not named_children, which leaves out the second name of a shared module
+        for child_name, child in list(parent._modules.items()):
             if child in replaced:
                 setattr(parent, child_name, replaced[child])
-    # named_children leaves out the second name of a shared module
-    for parent in list(target.modules()):
-        for child_name, maybe in list(parent._modules.items()):
-            if maybe in replaced and not (isinstance(parent, Quantized) and parent.module is maybe):
-                setattr(parent, child_name, replaced[maybe])
     converted = replaced.get(target, target)
     for layer_id, (name, layer) in enumerate(layers(converted)):
         layer.layer_id, layer.name, layer.seed = layer_id, name, seed
