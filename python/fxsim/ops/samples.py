@@ -1,0 +1,136 @@
+"""Small arguments of every op, for the tests that any op of torch must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fxsim.accumulator import Accumulator
+from fxsim.numerics import Numerics
+from fxsim.ops import quantize_ops
+from fxsim.rng import Role
+
+Arguments = tuple[Any, ...]
+
+FLOAT_BACKWARD = Numerics("<6,3>", "u<5,3>", "<8,3>", grad_weight="<12,8>", grad_input="<12,8>,stochastic")
+INTEGER_BACKWARD = Numerics(
+    "<6,3>,stochastic",
+    "<7,4>,stochastic",
+    bias="<12,6>",
+    accumulator=Accumulator(16, overflow="wrap"),
+    grad_output="<8,5>,stochastic",
+    grad_weight="<16,8>,stochastic",
+    ste="pass",
+)
+_CALL = 3
+
+
+def quantize() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.quantize."""
+    yield _floats(3, 5), "<6,3>", 1, 2, 0, "c", "clipped", "exact", "layer"
+    yield _floats(2, 3, 4, 5).double(), "<40,30>,stochastic,wrap", 1, -2, 7, "channels_last", "pass", "exact", ""
+
+
+def quantize_layer() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.quantize_layer."""
+    rest = (1, 2, int(Role.OUTPUT), torch.tensor(_CALL))
+    yield _floats(3, 5), "<6,3>", *rest, True, 0, "c", "clipped", "exact", "layer"
+    yield _floats(2, 3, 4, 5), "<30,3>,stochastic", *rest, False, 4, "channels_last", "pass", "round", ""
+
+
+def quantize_raw() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.quantize_raw."""
+    step = torch.tensor(_CALL)
+    yield _floats(3, 5).detach(), "<6,3>", 1, 2, int(Role.WEIGHT), step, "c", True, "layer"
+    yield _floats(4, 3, 2, 2).detach(), "<20,3>", 1, 2, int(Role.WEIGHT), step, "channels_last", False, ""
+
+
+def carrier() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.carrier."""
+    for arguments in quantize_raw():
+        x, quantizer, mask = arguments[0], arguments[1], arguments[7]
+        raw, clipped = quantize_ops.quantize_raw(*arguments)
+        yield x.requires_grad_(), raw, clipped, quantizer, "clipped" if mask else "pass", "exact", "layer"
+
+
+def weight_step() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.weight_step."""
+    yield _floats(3, 5).detach(), None, torch.tensor(2), torch.tensor((1, 0)), True
+    yield _floats(3, 5).detach(), _floats(3).detach(), torch.tensor(2), torch.tensor((2, 0)), False
+
+
+def linear() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.linear."""
+    for numerics, has_bias in ((FLOAT_BACKWARD, True), (INTEGER_BACKWARD, True), (INTEGER_BACKWARD, False)):
+        weight, bias = _floats(4, 5), _floats(4) if has_bias else None
+        words = _words(weight, bias, numerics, "c")
+        yield (_floats(2, 3, 5), weight, bias, *words, numerics.to_text(), *_place(numerics))
+
+
+def linear_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.linear_backward."""
+    for numerics in (FLOAT_BACKWARD, INTEGER_BACKWARD):
+        x, _, _, weight, weight_clipped, bias_clipped = _saved(_floats(2, 3, 5), _floats(4, 5), numerics, "c")
+        needs = [True, numerics is FLOAT_BACKWARD, True]
+        saved = (*x, weight, weight_clipped, bias_clipped, needs)
+        yield (_floats(2, 3, 4).detach(), *saved, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer")
+
+
+def conv2d() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.conv2d."""
+    for numerics, groups in ((FLOAT_BACKWARD, 1), (INTEGER_BACKWARD, 2)):
+        weight, bias = _floats(4, 2 // groups, 3, 2), _floats(4)
+        words = _words(weight, bias, numerics, "channels_last")
+        settings = ([2, 1], [1, 0], [1, 2], groups)
+        yield (_floats(2, 2, 5, 6), weight, bias, *words, *settings, numerics.to_text(), *_place(numerics))
+
+
+def conv2d_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.conv2d_backward."""
+    for numerics in (FLOAT_BACKWARD, INTEGER_BACKWARD):
+        x, _, _, weight, weight_clipped, bias_clipped = _saved(
+            _floats(2, 2, 5, 6), _floats(4, 2, 3, 2), numerics, "channels_last"
+        )
+        saved = (*x, weight, weight_clipped, bias_clipped, [True, True, numerics is FLOAT_BACKWARD])
+        settings = ([2, 1], [1, 0], [1, 2], 1)
+        place = (1, 2, torch.tensor(_CALL), 0, "layer")
+        yield (_floats(2, 4, 3, 4).detach(), *saved, *settings, numerics.to_text(), *place)
+
+
+def _floats(*shape: int) -> Tensor:
+    """Values of both signs, some of them outside every format above."""
+    count = torch.Size(shape).numel()
+    values = (torch.arange(count, dtype=torch.float32) * 7919 % 1021 - 510) / 97
+    return values.view(shape).requires_grad_()
+
+
+def _words(weight: Tensor, bias: Tensor | None, numerics: Numerics, order: str) -> tuple[Tensor | None, ...]:
+    place, mask = (1, 2), numerics.ste == "clipped"
+    step = torch.tensor(_CALL)
+    words = quantize_ops.quantize_raw(
+        weight.detach(), str(numerics.weight), *place, int(Role.WEIGHT), step, order, mask, "layer"
+    )
+    if bias is None:
+        return *words, None, None
+    quantizer = str(numerics.bias_quantizer)
+    return *words, *quantize_ops.quantize_raw(
+        bias.detach(), quantizer, *place, int(Role.BIAS), step, "c", mask, "layer"
+    )
+
+
+def _place(numerics: Numerics) -> Arguments:
+    return 1, 2, torch.tensor(_CALL), False, 0, "layer", numerics.ste == "clipped"
+
+
+def _saved(x: Tensor, weight: Tensor, numerics: Numerics, order: str) -> tuple[Any, ...]:
+    bias = _floats(weight.shape[0])
+    weight_raw, weight_clipped, _, bias_clipped = _words(weight, bias, numerics, order)
+    mask = numerics.ste == "clipped"
+    step = torch.tensor(_CALL)
+    x_words = quantize_ops.quantize_raw(
+        x.detach(), str(numerics.activation), 1, 2, int(Role.INPUT), step, order, mask, "layer"
+    )
+    return x_words, weight, bias, weight_raw, weight_clipped, bias_clipped
