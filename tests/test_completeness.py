@@ -96,7 +96,7 @@ def published(op: Op) -> list[OpRecord]:
 def unlisted_units(root: Path = ROOT) -> set[str]:
     """Instruction sets with a translation unit but no row in the table, or the other way round."""
     folder = root / "cpp" / "kernels" / "isa"
-    rows = re.search(r"kIsas\{([^}]*)\}", (folder / "list.hpp").read_text())
+    rows = re.search(r"kIsas\s*\{([^}]*)\}", (folder / "list.hpp").read_text())
     assert rows, "isa/list.hpp has no table kIsas"
     return set(re.findall(r"(\w+)\(\)", rows[1])) ^ {unit.stem for unit in folder.glob("*.cpp")}
 
