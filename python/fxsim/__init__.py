@@ -1,7 +1,8 @@
 """fxsim: bit-accurate fixed-point arithmetic for deep nets."""
 
-from fxsim import isa, nn, policies
+from fxsim import autograd, isa, nn, policies
 from fxsim.accumulator import Accumulator
+from fxsim.cost.counting import count
 from fxsim.formats import Format
 from fxsim.nn import convert, int_state_dict, load_int_state_dict, set_numerics, shard, summary
 from fxsim.numerics import Numerics
@@ -9,6 +10,7 @@ from fxsim.ops import conv2d, linear, matmul, quantize, requantize
 from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
 from fxsim.tensor import FixedTensor
+from fxsim.train.attach import attach
 
 __all__ = [
     "Accumulator",
@@ -18,8 +20,11 @@ __all__ = [
     "Numerics",
     "Quantizer",
     "Stochastic",
+    "attach",
+    "autograd",
     "conv2d",
     "convert",
+    "count",
     "int_state_dict",
     "isa",
     "linear",
