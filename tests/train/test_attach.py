@@ -234,6 +234,15 @@ def test_steps_are_told_to_the_layers_so_that_weights_are_drawn_anew_each_step()
     assert {layer.step for _, layer in fx.nn.layers(run.model) if isinstance(layer, fx.nn.Weighted)} == {3}
 
 
+def test_a_run_numbers_its_steps_from_0_whatever_the_model_has_been_through() -> None:
+    model = convert_for(AdaPT(), net(), seed=SEED)
+    layer = dict(fx.nn.layers(model))["fc1"]
+    assert isinstance(layer, fx.nn.Weighted)
+    layer.step = 7
+    attach(AdaPT(), model, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert layer.step == 0
+
+
 def test_finalize_reports_both_formats_and_the_average_over_time() -> None:
     run, optimizer = attached(short())
     assert run.time_average_word_length == 8.0

@@ -250,3 +250,42 @@ def test_refuses_states_of_others_and_runs_that_have_not_begun() -> None:
         AdaPT().start((), 0)
     with pytest.raises(ValueError, match="the weights of fc are missing; give those of every layer"):
         policy.finalize({"conv": Training().weights["conv"]}, 1)
+
+
+def test_section_5_a_switch_goes_by_the_strategy_of_its_own_step() -> None:
+    """A window of 3: constant losses raise the strategy at steps 4 and 5; every third step is a switch."""
+    policy = started(lb_lwr=3, lb_upr=3)
+    decisions = [policy.observe(Training().observation(step, loss=1.0)) for step in range(9)]
+    found = [(switch.step, switch.reason) for switch in switches(decisions) if switch.layer == "fc"]
+    assert found == [(2, "min"), (5, "max"), (8, "max")]
+
+
+@pytest.mark.parametrize("direction", ["quantized_original", "original_quantized"])
+@pytest.mark.parametrize("eps", [0.1, 1e-3])
+def test_push_down_is_given_the_layers_resolution_and_the_configured_eps_and_direction(
+    direction: Any, eps: float
+) -> None:
+    wide = Format(28, 20)
+    policy = started(start=wide, r_lwr=77, r_upr=77, eps=eps, kl_direction=direction)
+    weight = Training().weights["fc"]
+    switch = policy.finalize(Training().weights, 9).switches[1]
+    draws = uniform_bits(Key(5, stream(3, Role.POLICY, 9)), weight.size, TRIAL_BITS)
+    down = push_down(weight, wide, draws, resolution=77, eps=eps, direction=direction)
+    assert switch.details["kl_bits"] == down.loss_bits
+    assert (switch.details["wl_min"], switch.details["fl_min"]) == (down.format.wl, down.format.fl)
+
+
+def test_algorithm_4_rounds_equal_gradients_with_different_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+
+    def capture(least: Format, current: Format, gradients: Any, *, wl_max: int) -> Format:
+        seen.extend(gradient.draws for gradient in gradients)
+        return least
+
+    monkeypatch.setattr("fxsim.policies.adapt.policy.search_format", capture)
+    policy = started(push_up="alg4", lb_lwr=2, lb_upr=2)
+    run(policy, Training(agreeing=True, raw=True), range(2))
+    weight_draws = uniform_bits(Key(5, stream(3, Role.POLICY, 1)), 840, TRIAL_BITS)
+    assert len(seen) == 4
+    assert not (seen[2] == seen[3]).all()
+    assert not (seen[2] == weight_draws).all()
