@@ -1,0 +1,1 @@
+"""Training: the one place that wires models, policies, data and counters together."""

@@ -1,0 +1,175 @@
+"""One network of a run: model, optimizer and policy, one step, one evaluation, and its whole state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fxsim.cost.counting import count
+from fxsim.cost.counts import Counts
+from fxsim.nn import shard
+from fxsim.policies import build
+from fxsim.train.attach import attach
+from fxsim.train.convert_for import convert_for
+from fxsim.train.lines import SwitchLine, TestLine, TrainLine
+from fxsim.train.recipe import Recipe
+from fxsim.train.weights import sparsity_fields
+from fxsim.train.window import StepOutcome, Window, count_fields
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+"""Images float32 (B, C, H, W) and labels int64 (B,)."""
+
+
+@final
+class Learner:
+    """A network in training.
+
+    recipe: how. model: plain torch, with its initial weights; it is converted in place to the policy's arithmetic.
+    seed: of the stochastic roundings. total_steps: the span of the learning rate's schedule.
+    counting: whether operations are counted.
+    """
+
+    def __init__(self, recipe: Recipe, model: nn.Module, *, seed: int, total_steps: int, counting: bool) -> None:
+        policy = build(recipe.policy, recipe.options)
+        self.recipe: Final = recipe
+        self.model: Final = convert_for(policy, model, seed=seed, inplace=True)
+        self.optimizer: Final = torch.optim.SGD(
+            self.model.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        self.run: Final = attach(policy, self.model, self.optimizer)
+        self.counts: Final = Counts()
+        self._window = Window()
+        self._last: dict[str, Any] = {}
+        self._evaluated = False
+        self._total_steps: Final = total_steps
+        self._counting: Final = counting
+
+    def step(self, batch: Batch, step: int) -> StepOutcome:
+        """Optimizer step number `step`, from 0, on one batch."""
+        x, y = batch
+        begun = time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate_at(step, self._total_steps)
+        self.model.train()
+        bits, bits_by_elements = self.run.mean_word_length, self.run.mean_word_length_by_elements
+        with self._count() as counts:
+            logits = self.model(x)
+            cross_entropy = F.cross_entropy(logits, y)
+            loss = cross_entropy + self.run.penalty()
+            torch.autograd.backward(loss)
+            self._last = self._state_of_weights()
+            self.run.step(loss.detach())
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        outcome = StepOutcome(
+            loss=float(cross_entropy.detach()),
+            correct=_correct(logits, y),
+            samples=len(y),
+            seconds=time.perf_counter() - begun,
+            mean_word_length=bits,
+            mean_word_length_by_elements=bits_by_elements,
+            counts=counts,
+        )
+        self._window.add(outcome)
+        self._evaluated = False
+        return outcome
+
+    def switches(self, step: int) -> Iterator[SwitchLine]:
+        """The decisions since the last call, `step` steps being done."""
+        for switch in self.run.take_switches():
+            yield SwitchLine.of(self.recipe.name, switch, step)
+
+    def close_window(self, epoch: int, step: int) -> TrainLine:
+        """The line over the steps since the last one, after `step` steps."""
+        window, self._window = self._window, Window()
+        if window.counts is not None:
+            self.counts.merge(window.counts)
+        return TrainLine(
+            run=self.recipe.name,
+            epoch=epoch,
+            step=step,
+            steps=window.steps,
+            learning_rate=self.recipe.learning_rate_at(step - 1, self._total_steps),
+            **self._last,
+            **window.means(),
+            **count_fields(window.counts),
+        )
+
+    @torch.no_grad()
+    def evaluate(self, batches: Iterable[Batch], *, epoch: int, step: int, finalized: bool) -> TestLine:
+        """The line of an evaluation. Batches must come in the same order each time; their size does not matter."""
+        self.model.eval()
+        begun = time.perf_counter()
+        loss, correct, samples = 0.0, 0, 0
+        with self._count() as counts:
+            for x, y in batches:
+                with shard(samples):
+                    logits = self.model(x)
+                loss += float(F.cross_entropy(logits, y, reduction="sum"))
+                correct += _correct(logits, y)
+                samples += len(y)
+        self._evaluated = True
+        return TestLine(
+            run=self.recipe.name,
+            epoch=epoch,
+            step=step,
+            seconds=time.perf_counter() - begun,
+            samples=samples,
+            finalized=finalized,
+            loss=loss / samples,
+            accuracy=correct / samples,
+            mean_word_length=self.run.mean_word_length,
+            mean_word_length_by_elements=self.run.mean_word_length_by_elements,
+            **self._state_of_weights(),
+            **count_fields(counts),
+        )
+
+    def finalize(self) -> None:
+        """Let the policy choose the formats that the trained network keeps."""
+        self.run.finalize()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "run": self.run.state_dict(),
+            "window": self._window.state_dict(),
+            "counts": self.counts.to_json(),
+            "evaluated": self._evaluated,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.run.load_state_dict(state["run"])
+        self._window.load_state_dict(state["window"])
+        self.counts.merge(Counts.from_json(state["counts"]))
+        self._evaluated = state["evaluated"]
+        if self._evaluated:  # then the weights were quantized there, and the next step will not count that again
+            self._state_of_weights()
+
+    def _state_of_weights(self) -> dict[str, Any]:
+        """The fields of a line about the weights the network computes with now."""
+        word_lengths = {name: (format.wl, format.fl) for name, format in self.run.formats.items()}
+        return {"word_lengths": word_lengths, **sparsity_fields(self.model)}
+
+    @contextmanager
+    def _count(self) -> Iterator[Counts | None]:
+        if not self._counting:
+            yield None
+            return
+        with count() as counts:
+            yield counts
+
+
+def _correct(logits: Tensor, y: Tensor) -> int:
+    return int((logits.detach().argmax(1) == y).sum())

@@ -1,0 +1,129 @@
+"""How one network is trained: policy, optimizer, learning rate, initialisation; and the recipes used by default."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias, final
+
+import torch
+from torch import nn
+
+from fxsim import models
+from fxsim.policies import POLICIES, build
+from fxsim.policies.adapt import tnvs
+from fxsim.train.initialise import NORMALISATIONS
+
+Schedule: TypeAlias = Literal["cosine", "constant"]
+SCHEDULES: Final[tuple[Schedule, ...]] = ("cosine", "constant")
+
+Initialisation: TypeAlias = Literal["tnvs", "torch"]
+INITIALISATIONS: Final[tuple[Initialisation, ...]] = ("tnvs", "torch")
+
+OptionValue: TypeAlias = str | int | float | bool
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One network of a run.
+
+    name: what its lines in the run folder are marked with.
+    policy: a name of `fxsim.policies.POLICIES`.
+    options: of the policy, by name; those left out keep the policy's defaults.
+    learning_rate: at the first step. momentum, weight_decay: of torch.optim.SGD.
+    schedule: "cosine" falls to 0 over the run, step by step; "constant" stays.
+    initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own.
+    gain: variance of a weight times its fan-in before truncation, used by "tnvs".
+    """
+
+    name: str
+    policy: str
+    options: Mapping[str, OptionValue] = dataclasses.field(default_factory=dict, hash=False)
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Schedule = "cosine"
+    initialisation: Initialisation = "torch"
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", dict(self.options))
+        build(self.policy, self.options)  # names an unknown policy, an unknown option, a value out of range
+        _require(bool(self.name), "name", self.name, "a text that is not empty")
+        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number above 0")
+        _require(0 <= self.momentum < 1, "momentum", self.momentum, "0 or more, below 1")
+        _require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
+        _require(0 < self.gain < math.inf, "gain", self.gain, "a number above 0")
+        _require(self.schedule in SCHEDULES, "schedule", self.schedule, " or ".join(SCHEDULES))
+        _require(
+            self.initialisation in INITIALISATIONS, "initialisation", self.initialisation, " or ".join(INITIALISATIONS)
+        )
+
+    def learning_rate_at(self, step: int, total_steps: int) -> float:
+        """The learning rate of step `step`, counted from 0, of a run of `total_steps`.
+
+        Source: Loshchilov and Hutter 2017, SGDR, equation 5, without restarts.
+        """
+        match self.schedule:
+            case "constant":
+                return self.learning_rate
+            case "cosine":
+                return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * step / total_steps))
+
+    def full_options(self) -> dict[str, Any]:
+        """The policy's options with the defaults filled in."""
+        return {**POLICIES[self.policy].options, **self.options}
+
+
+BASELINE_LEARNING_RATE: Final = MappingProxyType({"lenet5": 0.1, "alexnet": 0.01, "resnet20": 0.1})
+"""Of ordinary gradients, by model; others train at the least of these."""
+
+BASELINE_WEIGHT_DECAY: Final = 5e-4
+
+ADAPT_LEARNING_RATE: Final = 0.03
+"""AdaPT's gradients have unit norm, so this is a distance per step and tensor, whatever the model."""
+
+
+def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | None = None) -> Recipe:
+    """The recipe that a policy uses on a model unless told otherwise.
+
+    AdaPT: SGD of 0.03 with momentum 0.9, cosine to 0, L1 1e-4 (the policy's own option), weight decay 1e-8,
+    truncated normal initialisation of gain 0.5, or 2 for deep plain nets. The published 0.1 needs long runs;
+    a rate that does not fall never settles, because unit-norm steps do not shrink near a minimum.
+    All others, the float32 baseline among them: torch's initialisation and SGD with momentum 0.9, weight
+    decay 5e-4, cosine to 0.
+    """
+    given = dict(options or {})
+    if policy == "adapt":
+        return Recipe(
+            name=policy,
+            policy=policy,
+            options=given,
+            learning_rate=ADAPT_LEARNING_RATE,
+            weight_decay=1e-8,
+            initialisation="tnvs",
+            gain=_gain(model),
+        )
+    return Recipe(
+        name=policy,
+        policy=policy,
+        options=given,
+        learning_rate=BASELINE_LEARNING_RATE.get(model, min(BASELINE_LEARNING_RATE.values())),
+        weight_decay=BASELINE_WEIGHT_DECAY,
+    )
+
+
+def _gain(model: str) -> float:
+    with torch.device("meta"):  # shapes only, nothing is drawn
+        modules = list(models.build(model, num_classes=10, in_channels=3).modules())
+    weighted = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in modules)
+    return tnvs.recommended_gain(weighted, normalized=any(isinstance(module, NORMALISATIONS) for module in modules))
+
+
+def _require(condition: bool, name: str, given: object, accepted: str) -> None:
+    if not condition:
+        raise ValueError(f"Recipe: {name} is {given!r}; give {accepted}")
