@@ -80,6 +80,13 @@ def test_layers_of_one_model_draw_from_different_streams() -> None:
     assert not torch.equal(one(x), other(x))
 
 
+def test_a_forward_without_gradients_may_see_nothing_at_all() -> None:
+    module = layers()
+    with torch.no_grad():
+        assert module(torch.empty(0, 6)).shape == (0, 6)
+    assert [int(layer.calls) for _, layer in fx.nn.layers(module)] == [1, 1]
+
+
 def test_a_new_forward_inside_a_backward_pass_is_a_new_forward() -> None:
     module, other = layers(), layers()
 

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import fxsim as fx
 from fxsim import _core, ops, reference
@@ -54,6 +55,22 @@ def test_a_second_derivative_is_refused(name: str) -> None:
     (gradient,) = torch.autograd.grad(y.square().sum(), arguments[0], create_graph=True)
     with pytest.raises(NotImplementedError, match="gradient of a fixed-point layer's gradient is not defined"):
         gradient.sum().backward()
+
+
+def test_tools_that_watch_torch_see_each_op_once_and_whole() -> None:
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            seen.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    seen: list[str] = []
+    module = fx.nn.Linear(3, 2, numerics=fx.Numerics("<8,4>", "<8,4>"))
+    with Watch():
+        module(torch.ones(1, 3)).sum().backward()
+    assert [name for name in seen if hasattr(torch.ops.fxsim, name)] == [
+        "quantize_raw", "quantize_raw", "linear", "linear_backward",
+    ]  # fmt: skip
+    assert not {"mm", "masked_fill_"} & set(seen)
 
 
 def test_words_of_64_bits_pass_through_signed_ints() -> None:

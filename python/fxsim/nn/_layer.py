@@ -42,6 +42,10 @@ class Layer(torch.nn.Module):
     def numerics(self, numerics: Numerics) -> None:
         if not isinstance(numerics, Numerics):
             raise TypeError(f"{type(self).__name__}: numerics is {type(numerics).__name__}: a Numerics is needed")
+        self._settle(numerics)
+
+    def _settle(self, numerics: Numerics) -> None:
+        """Take a Numerics, and keep the texts that forwards hand to ops."""
         self._numerics = numerics
         self._numerics_text = numerics.to_text()
 

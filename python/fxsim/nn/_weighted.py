@@ -55,14 +55,8 @@ class Weighted(Layer):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device="cpu"))
         self.register_buffer("watch", torch.zeros(2, dtype=torch.int64, device="cpu"), persistent=False)
 
-    @property
-    def numerics(self) -> Numerics:
-        """Formats and modes; what is assigned holds from the next forward."""
-        return self._numerics
-
-    @numerics.setter
-    def numerics(self, numerics: Numerics) -> None:
-        Layer.numerics.__set__(self, numerics)  # type: ignore[attr-defined]
+    def _settle(self, numerics: Numerics) -> None:
+        super()._settle(numerics)
         self._weight_text = str(numerics.weight)
         self._bias_text = str(numerics.bias_quantizer)
         self._clips = numerics.ste == "clipped"

@@ -164,6 +164,26 @@ def publish_float_product(
     )
 
 
+def publish_float_sum(site: Site, summed: int, sums: int) -> None:
+    """A record of a float32 sum of `summed` elements into `sums`, which multiplies nothing."""
+    records.publish(
+        OpRecord(
+            layer=site.layer,
+            pass_=site.pass_,
+            op=site.op,
+            m=sums,
+            n=1,
+            k=0,
+            batch=site.batch,
+            a=records.FLOAT32,
+            accumulator=records.FLOAT32,
+            output=records.FLOAT32,
+            elements_read=summed,
+            elements_written=sums,
+        )
+    )
+
+
 def publish_update(
     layer: str, elements: int, random_draws: int = 0, *, op: str = "update", output: str = records.FLOAT32
 ) -> None:

@@ -14,7 +14,7 @@ from fxsim.ops._geometry import Conv, conv_shape, matrix, output_size
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
-from fxsim.ops._publish import publish_float_product
+from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
 
@@ -168,6 +168,8 @@ def _publish(here: Backward, conv: Conv, needs: list[bool]) -> None:
         pads = pairs * (conv.pixels * taps - conv.pairs())
         shape = (co, conv.depth, conv.pixels)
         publish_float_product(here.site(Role.GRAD_WEIGHT), shape, conv.groups, pads, (grads + inputs, weights))
+    if needs[2]:
+        publish_float_sum(here.site(Role.GRAD_BIAS), grads, conv.co)
 
 
 def _shape(

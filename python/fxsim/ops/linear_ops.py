@@ -14,7 +14,7 @@ from fxsim.ops._geometry import matrix
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
-from fxsim.ops._publish import publish_float_product
+from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops.linear import batch_of, rows_of
 from fxsim.rng import Role
 
@@ -140,6 +140,8 @@ def _float_gradients(
         _publish(here, Role.GRAD_WEIGHT, (features, depth, rows), g.numel() + x.numel(), product.numel())
         grad_weight = here.round(product, Role.GRAD_WEIGHT)
     if needs[2]:
+        if records.listening():
+            publish_float_sum(here.site(Role.GRAD_BIAS), g.numel(), features)
         grad_bias = here.round(g.sum(0), Role.GRAD_BIAS)
     return grad_x, grad_weight, grad_bias
 
