@@ -170,6 +170,15 @@ def test_normalize_first_does_not_depend_on_the_scale_of_the_gradient() -> None:
     assert abs(float(one.gradient.norm()) - 1.0) < 1e-6
 
 
+def test_gradients_of_convolution_weights_draw_in_channels_last_order() -> None:
+    gradient = torch.randn(3, 5, 2, 2, generator=torch.Generator().manual_seed(0))
+    treated = treat(gradient, GradientRule(), Format(8, 4), Key(1, 2), layer="conv")
+    quantizer = Quantizer("<8,4>", Stochastic(16), "saturate")
+    raw, _ = reference.quantize(gradient.numpy(), quantizer, Key(1, 2), index_order="channels_last")
+    values = raw.astype(np.float64) / 16
+    assert np.allclose(treated.gradient.numpy(), values / np.sqrt((values**2).sum()), rtol=1e-6, atol=0.0)
+
+
 def test_a_gradient_that_rounds_to_nothing_stays_zero_and_is_called_vanished() -> None:
     treated = treat(torch.full((4, 4), 2.0**-40), GradientRule(), Format(8, 4), Key(1, 2), layer="fc")
     assert treated.vanished
@@ -317,6 +326,16 @@ def test_a_restored_run_continues_to_the_same_bits(stop: int, push_up: str) -> N
     expected = parameters_of(straight)
     assert all(torch.equal(parameter, expected[name]) for name, parameter in parameters_of(second).items())
     assert second.finalize().after == straight.finalize().after
+
+
+def test_a_loaded_state_sets_the_formats_whether_or_not_the_model_is_loaded_too() -> None:
+    first, optimizer = attached(short())
+    train(first, optimizer, 20)
+    second, _ = attached(short())
+    second.load_state_dict(first.state_dict())
+    assert second.formats == first.formats != attached(short())[0].formats
+    layers = dict(fx.nn.layers(second.model))
+    assert layers["bn"].numerics.activation.format == second.formats["conv"]
 
 
 def test_equal_seeds_give_equal_runs() -> None:
