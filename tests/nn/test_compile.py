@@ -97,6 +97,19 @@ def test_an_exported_program_survives_saving(tmp_path: object) -> None:
     assert torch.equal(torch.export.load(path).module()(batch()), module(batch()))
 
 
+def test_an_exported_program_with_its_step_assigned_keeps_it(tmp_path: object) -> None:
+    module = model(CHANCE)
+    train(module, module)
+    module.eval()
+    for _, layer in fx.nn.layers(module):
+        if isinstance(layer, fx.nn.Weighted):
+            layer.step = layer.step
+            assert layer.step == 3
+    expected, path = module(batch()), f"{tmp_path}/model.pt2"
+    torch.export.save(torch.export.export(module, (batch(),)), path)
+    assert torch.equal(torch.export.load(path).module()(batch()), expected)
+
+
 def test_a_dynamic_batch() -> None:
     module = model(FLOAT).eval()
     samples = torch.export.Dim("samples", min=2, max=64)

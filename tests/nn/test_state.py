@@ -165,6 +165,19 @@ def test_a_layer_used_under_inference_mode_can_train_afterwards() -> None:
     assert module.weight.grad is not None
 
 
+def test_a_float_checkpoint_loads_into_a_converted_model() -> None:
+    plain = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    module = fx.convert(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), OTHER, seed=8)
+    module(torch.randn(2, 4))
+    module.load_state_dict(plain.state_dict())
+    assert torch.equal(module[0].weight, plain[0].weight)
+    assert (module[0].numerics, module[0].seed, int(module[0].calls)) == (OTHER, 8, 1)
+    incomplete = module.state_dict()
+    del incomplete["2.steps"], incomplete["2.bias"]
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "2.bias", "2.steps"'):
+        module.load_state_dict(incomplete)
+
+
 def test_integers_survive_a_round_trip() -> None:
     module = model()
     train(module, optimizer_of(module), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ class Layer(torch.nn.Module):
 
     calls: Tensor
     name: str
+
+    _OWN_STATE: ClassVar[tuple[str, ...]] = ("calls", "_extra_state")
 
     def _enroll(self, numerics: Numerics, layer_id: int, seed: int) -> None:
         """To be called once torch's part of the module exists."""
@@ -90,6 +92,25 @@ class Layer(torch.nn.Module):
         self.numerics = Numerics.from_text(state["numerics"])
         self.seed = state["seed"]
         self.layer_id = state["layer_id"]
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """A state of torch's own module has no counts and no formats: those of this module stay as they are."""
+        already = list(missing_keys)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        own = {f"{prefix}{name}" for name in self._OWN_STATE}
+        if own.isdisjoint(state_dict):
+            missing_keys[:] = already + [key for key in missing_keys[len(already) :] if key not in own]
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling and copying: a copy recomputes nothing that was begun here."""

@@ -46,6 +46,8 @@ class Weighted(Layer):
     steps: Tensor
     watch: Tensor
 
+    _OWN_STATE = (*Layer._OWN_STATE, "steps")
+
     WEIGHT_ORDER = "c"
     """How the elements of the weight are numbered."""
 
@@ -67,7 +69,8 @@ class Weighted(Layer):
 
         It advances by itself when a training forward finds the parameters changed; once assigned, it is the
         assigner's, and stays until assigned again. Changes made through `weight.data` are invisible to torch:
-        whoever makes them assigns the next step.
+        whoever makes them assigns the next step. An exported program that is loaded elsewhere cannot tell whether its
+        weight is the one it last saw: before exporting stochastically rounded weights, `layer.step = layer.step`.
         """
         return weight_step.weight_step(self.weight, self.bias, self.steps, self.watch, False)
 
