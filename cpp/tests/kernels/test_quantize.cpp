@@ -1,13 +1,13 @@
 // Every path of quantize and requantize equals the reference, for every storage and layout.
-#include <cstring>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "kernels/api.hpp"
-#include "kernels/isa/list.hpp"
 #include "tests/cases.hpp"
 #include "tests/catch.hpp"
+#include "tests/kernels/paths.hpp"
 
 namespace fxsim {
 namespace {
@@ -21,7 +21,7 @@ struct Output {
   Events events;
 };
 
-Output run(const isa::Isa& isa, QuantizeCall call) {
+Output run(const std::string& isa, QuantizeCall call) {
   Output out;
   const auto size = static_cast<std::size_t>(call.in.size());
   out.raw.assign(size + 1, -77);
@@ -29,7 +29,7 @@ Output run(const isa::Isa& isa, QuantizeCall call) {
   call.out = out.raw.data();
   call.out_storage = Storage::kInt64;
   call.clipped = out.clipped.data();
-  out.events = isa.quantize(call);
+  out.events = testing::under(isa, [&call] { return quantize(call); });
   return out;
 }
 
@@ -83,10 +83,8 @@ void check_floats(std::uint64_t seed, Storage storage) {
       call.in = {data.data(), storage, 2, {rows, cols}, {pitch, 1}};
       if (choose.chance(3)) call.in = {data.data(), storage, 2, {cols, rows}, {1, pitch}};
       INFO(std::string(rounding) << " " << std::string(overflow) << " " << f.text() << " " << rows << " x " << cols);
-      const Output expected = run(isa::reference(), call);
-      for (const isa::Isa& isa : isa::kIsas) {
-        if (isa.supported()) require_same(run(isa, call), expected);
-      }
+      const Output expected = run("reference", call);
+      testing::for_each_path([&](const std::string& isa) { require_same(run(isa, call), expected); });
     }
   });
 }
@@ -109,10 +107,8 @@ TEST_CASE("requantize of integers") {
       for (int i = 0; i < 200; ++i) data.push_back(choose.raw(from));
       call.in = {data.data(), Storage::kInt64, 3, {4, 5, 10}, {50, 1, 5}};
       INFO(std::string(rounding) << " " << std::string(overflow) << " fl " << call.fl << " to " << f.text());
-      const Output expected = run(isa::reference(), call);
-      for (const isa::Isa& isa : isa::kIsas) {
-        if (isa.supported()) require_same(run(isa, call), expected);
-      }
+      const Output expected = run("reference", call);
+      testing::for_each_path([&](const std::string& isa) { require_same(run(isa, call), expected); });
     }
   });
 }
@@ -125,10 +121,9 @@ TEST_CASE("a carrier is raw * 2^-fl, and conversions that round are counted") {
   call.fl = 3;
   call.quantizer = quantizer({32, 3, true});
   call.out_storage = Storage::kFloat32;
-  for (const isa::Isa& isa : isa::kIsas) {
-    if (!isa.supported()) continue;
+  for (const std::string& isa : available_isas()) {
     call.out = out.data();
-    const Events events = isa.quantize(call);
+    const Events events = testing::under(isa, [&call] { return quantize(call); });
     REQUIRE(events.inexact_carriers == 2);
     REQUIRE(out == std::vector<float>{0.0F, 0.125F, -0.125F, 2097152.0F, 2097152.25F, -4194304.0F, 134217728.0F});
   }

@@ -18,6 +18,10 @@ bool same(const Residue& a, const Residue& b) {
   return same(a.floor, b.floor) && a.top == b.top && a.sticky == b.sticky && a.negative == b.negative;
 }
 
+bool on_grid(const Residue& r) { return r.top == 0 && !r.sticky; }
+bool at_least_half(const Residue& r) { return (r.top >> 63) != 0; }
+bool exactly_half(const Residue& r) { return r.top == std::uint64_t{1} << 63 && !r.sticky; }
+
 std::vector<std::int64_t> values() {
   std::vector<std::int64_t> out{0, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()};
   testing::Choices choose(4);
@@ -40,8 +44,8 @@ TEST_CASE("small drops by definition: floor, then the fraction's bits from the t
       REQUIRE(r.top == static_cast<std::uint64_t>(v - floor * unit) << (64 - drop));
       REQUIRE(!r.sticky);
       REQUIRE(r.negative == (v < 0));
-      REQUIRE(r.exactly_half() == (2 * (v - floor * unit) == unit));
-      REQUIRE(r.at_least_half() == (2 * (v - floor * unit) >= unit));
+      REQUIRE(exactly_half(r) == (2 * (v - floor * unit) == unit));
+      REQUIRE(at_least_half(r) == (2 * (v - floor * unit) >= unit));
     }
   }
 }
@@ -58,13 +62,13 @@ TEST_CASE("the three integer widths see the same residue, whatever is dropped") 
 
 TEST_CASE("bits below the 64th of the fraction are sticky, not lost") {
   const Residue half = residue_of(int128{1} << 99, 100);
-  REQUIRE(half.exactly_half());
+  REQUIRE(exactly_half(half));
   const Residue above = residue_of((int128{1} << 99) + 1, 100);
-  REQUIRE(above.at_least_half());
-  REQUIRE(!above.exactly_half());
+  REQUIRE(at_least_half(above));
+  REQUIRE(!exactly_half(above));
   const Residue below = residue_of((int128{1} << 99) - 1, 100);
-  REQUIRE(!below.at_least_half());
-  REQUIRE(!below.on_grid());
+  REQUIRE(!at_least_half(below));
+  REQUIRE(!on_grid(below));
   const Residue minus = residue_of(std::int64_t{-1}, 200);  // -2^-200: just below 0
   REQUIRE(same(minus.floor, {-1, 0}));
   REQUIRE(minus.top == ~std::uint64_t{0});
@@ -75,7 +79,7 @@ TEST_CASE("scaling up leaves no fraction, and says on which side a value left 64
   for (const std::int64_t v : values()) {
     for (int shift = 0; shift <= 384; shift += shift < 130 ? 1 : 61) {
       const Residue r = residue_scaled_up(v, shift);
-      REQUIRE(r.on_grid());
+      REQUIRE(on_grid(r));
       if (shift < 440) REQUIRE(same(r.floor, to_integer(Wide{v} << shift)));
       REQUIRE(same(residue_scaled_up(int128{v}, shift), r));
     }
