@@ -44,7 +44,8 @@ inline Storage checked_storage(const py::array& array, Accept accept, const char
 
 inline std::int64_t element_stride(const py::array& array, py::ssize_t axis, const char* argument) {
   if (array.strides(axis) % array.itemsize() != 0) {
-    throw py::value_error(std::string(argument) + " has strides that are no multiple of its element size; copy it first");
+    throw py::value_error(std::string(argument) +
+                          " has strides that are no multiple of its element size; copy it first");
   }
   return array.strides(axis) / array.itemsize();
 }

@@ -22,9 +22,12 @@ MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) 
                           std::to_string(b.rows()) + ", the rows of a and of b");
   }
   if (!out.writeable()) throw py::value_error("gemm: out is read-only");
-  return {out.mutable_data(), checked_storage(out, Accept::kBoth, "gemm: out"),
-          out.shape(0),       out.shape(1),
-          element_stride(out, 0, "gemm: out"), element_stride(out, 1, "gemm: out")};
+  return {out.mutable_data(),
+          checked_storage(out, Accept::kBoth, "gemm: out"),
+          out.shape(0),
+          out.shape(1),
+          element_stride(out, 0, "gemm: out"),
+          element_stride(out, 1, "gemm: out")};
 }
 
 Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
@@ -139,8 +142,7 @@ void register_kernels(py::module_& m) {
       "philox_fill",
       [](std::uint64_t seed, std::uint64_t stream, std::int64_t start, int bits, int site, std::int64_t ordinal,
          Uint32Array out) {
-        fill_random_bits({seed, stream}, start, out.size(), bits, static_cast<Site>(site), ordinal,
-                         out.mutable_data());
+        fill_random_bits({seed, stream}, start, out.size(), bits, static_cast<Site>(site), ordinal, out.mutable_data());
       },
       py::arg("seed"), py::arg("stream"), py::arg("start"), py::arg("bits"), py::arg("site"), py::arg("ordinal"),
       py::arg("out").noconvert());

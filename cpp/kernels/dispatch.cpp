@@ -4,7 +4,9 @@
 #include <cstdlib>
 
 #include "kernels/api.hpp"
+#include "kernels/generic/gemm.hpp"
 #include "kernels/isa/list.hpp"
+#include "kernels/reference/reference.hpp"
 
 namespace fxsim {
 namespace {
@@ -54,7 +56,14 @@ bool force_isa(std::string_view name) {
   return true;
 }
 
-Events gemm(const GemmCall& call) { return current().gemm(call); }
-Events quantize(const QuantizeCall& call) { return current().quantize(call); }
+Events gemm(const GemmCall& call) {
+  const isa::Kernels* kernels = current().kernels;
+  return kernels == nullptr ? reference::gemm(call) : generic::gemm(call, *kernels);
+}
+
+Events quantize(const QuantizeCall& call) {
+  const isa::Kernels* kernels = current().kernels;
+  return kernels == nullptr ? reference::quantize(call) : generic::quantize(call, *kernels);
+}
 
 }  // namespace fxsim

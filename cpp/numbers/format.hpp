@@ -20,9 +20,7 @@ struct Format {
   // |raw| <= 2^magnitude_bits.
   constexpr int magnitude_bits() const { return is_signed ? wl - 1 : wl; }
 
-  std::string text() const {
-    return (is_signed ? "<" : "u<") + std::to_string(wl) + "," + std::to_string(fl) + ">";
-  }
+  std::string text() const { return (is_signed ? "<" : "u<") + std::to_string(wl) + "," + std::to_string(fl) + ">"; }
 };
 
 }  // namespace fxsim

@@ -26,8 +26,9 @@ namespace fxsim {
 struct Saturate {
   static constexpr std::string_view name = "saturate";
   [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
-    if (!outside(v, f)) return v.low;
-    return v.negative() ? f.raw_min() : f.raw_max();
+    if (v.beyond != 0) return v.beyond < 0 ? f.raw_min() : f.raw_max();
+    const std::int64_t raised = v.low < f.raw_min() ? f.raw_min() : v.low;
+    return raised > f.raw_max() ? f.raw_max() : raised;
   }
 };
 
@@ -35,7 +36,7 @@ struct SaturateSymmetric {
   static constexpr std::string_view name = "saturate_symmetric";
   [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     const std::int64_t raw = Saturate::apply(v, f);
-    return f.is_signed && raw == f.raw_min() ? -f.raw_max() : raw;
+    return f.is_signed & (raw == f.raw_min()) ? -f.raw_max() : raw;
   }
 };
 

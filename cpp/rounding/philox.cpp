@@ -15,31 +15,37 @@ PhiloxBlock block_words(const Key& key, std::uint64_t block) {
                     static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32));
 }
 
-// The 16 * fields values of group q, in element order.
+// The 16 * fields values of sixteen blocks, in element order.
 template <int kFields>
-void fill_group(const Key& key, std::int64_t q, int bits, std::uint64_t site, std::uint32_t* out) {
+void cut_fields(const std::uint32_t word[4][16], int bits, std::uint32_t* out) {
   constexpr int kWidth = 128 / kFields;
   constexpr int kPerWord = 32 / kWidth;
   constexpr std::uint32_t kMask = ~std::uint32_t{0} >> (32 - kWidth);
-  const std::uint64_t first = static_cast<std::uint64_t>(q) * kPhiloxLanes + site;
-  for (int lane = 0; lane < kPhiloxLanes; ++lane) {
-    const PhiloxBlock words = block_words(key, first + static_cast<std::uint64_t>(lane));
-    for (int f = 0; f < kFields; ++f) {
-      const std::uint32_t word = words[static_cast<std::size_t>(f / kPerWord)];
-      out[f * kPhiloxLanes + lane] = (word >> (kWidth * (f % kPerWord)) & kMask) >> (kWidth - bits);
+  for (int f = 0; f < kFields; ++f) {
+    for (int lane = 0; lane < kPhiloxLanes; ++lane) {
+      out[f * kPhiloxLanes + lane] = (word[f / kPerWord][lane] >> (kWidth * (f % kPerWord)) & kMask) >> (kWidth - bits);
     }
   }
 }
 
-void fill_group(const Key& key, std::int64_t q, int bits, std::uint64_t site, std::uint32_t* out) {
+void fill_group(const Key& key, std::int64_t q, int bits, std::uint64_t site, PhiloxLanes lanes, std::uint32_t* out) {
+  std::uint32_t word[4][16];
+  lanes(static_cast<std::uint64_t>(q) * kPhiloxLanes + site, key.stream, key.seed, word);
   switch (philox_fields(bits)) {
-    case 16: return fill_group<16>(key, q, bits, site, out);
-    case 8: return fill_group<8>(key, q, bits, site, out);
-    default: return fill_group<4>(key, q, bits, site, out);
+    case 16: return cut_fields<16>(word, bits, out);
+    case 8: return cut_fields<8>(word, bits, out);
+    default: return cut_fields<4>(word, bits, out);
   }
 }
 
 }  // namespace
+
+void philox_scalar(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
+  for (std::uint64_t lane = 0; lane < kPhiloxLanes; ++lane) {
+    const PhiloxBlock words = block_words({seed, stream}, first + lane);
+    for (std::size_t w = 0; w < 4; ++w) word[w][lane] = words[w];
+  }
+}
 
 std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site site, std::int64_t ordinal) {
   const int fields = philox_fields(bits);
@@ -55,7 +61,7 @@ std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site sit
 }
 
 void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,
-                      std::uint32_t* out) {
+                      std::uint32_t* out, PhiloxLanes lanes) {
   const std::int64_t group = std::int64_t{kPhiloxLanes} * philox_fields(bits);
   const std::uint64_t offset = site_bits(site, ordinal);
   std::array<std::uint32_t, 16 * 16> scratch;
@@ -64,11 +70,11 @@ void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, in
     const std::int64_t index = start + done;
     const std::int64_t within = index % group;
     if (within == 0 && count - done >= group) {
-      fill_group(key, index / group, bits, offset, out + done);
+      fill_group(key, index / group, bits, offset, lanes, out + done);
       done += group;
       continue;
     }
-    fill_group(key, index / group, bits, offset, scratch.data());
+    fill_group(key, index / group, bits, offset, lanes, scratch.data());
     const std::int64_t take = std::min(group - within, count - done);
     std::copy_n(scratch.data() + within, take, out + done);
     done += take;

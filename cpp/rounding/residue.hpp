@@ -24,24 +24,27 @@ struct Integer {
   [[gnu::always_inline]] constexpr bool is_zero() const { return (beyond == 0) & (low == 0); }
 
   // This number, or the next one. Without branches on `up`, which is as good as random.
-  [[gnu::always_inline]] constexpr Integer stepped(bool up) const {
-    const auto bits = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + (up ? 1U : 0U));
-    if (up && low == std::numeric_limits<std::int64_t>::max()) [[unlikely]]
+  [[gnu::always_inline]] constexpr Integer stepped(std::uint64_t up) const {
+    const auto bits = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + up);
+    if (up != 0 && low == std::numeric_limits<std::int64_t>::max()) [[unlikely]]
       return {bits, beyond + 1};
     return {bits, beyond};
   }
 };
 
+// Yes and no are 1 and 0 of the width of the fraction, which lets compilers compute with them in vector lanes.
 struct Residue {
   Integer floor;
   std::uint64_t top = 0;
-  bool sticky = false;
-  bool negative = false;
+  std::uint64_t sticky = 0;
+  std::uint64_t negative = 0;
 
-  [[gnu::always_inline]] constexpr bool on_grid() const { return (top == 0) & !sticky; }
-  [[gnu::always_inline]] constexpr bool at_least_half() const { return (top >> 63) != 0; }
-  [[gnu::always_inline]] constexpr bool exactly_half() const { return (top == std::uint64_t{1} << 63) & !sticky; }
-  [[gnu::always_inline]] constexpr bool odd() const { return (floor.low & 1) != 0; }
+  [[gnu::always_inline]] constexpr std::uint64_t off_grid() const { return (top | sticky) != 0 ? 1 : 0; }
+  [[gnu::always_inline]] constexpr std::uint64_t half() const { return top >> 63; }  // d >= 1/2
+  [[gnu::always_inline]] constexpr std::uint64_t off_tie() const {
+    return (top << 1 | sticky) != 0 ? 1 : 0;
+  }  // d is not 0 or 1/2
+  [[gnu::always_inline]] constexpr std::uint64_t odd() const { return static_cast<std::uint64_t>(floor.low) & 1; }
 };
 
 constexpr Integer to_integer(std::int64_t value) { return {value, 0}; }
@@ -89,7 +92,7 @@ constexpr int128 align(const int128& value, int shift) {
 template <class I>
 constexpr Residue residue_of(const I& value, int drop) {
   Residue r;
-  r.negative = value < I{0};
+  r.negative = value < I{0} ? 1 : 0;
   if (drop == 0) {
     r.floor = to_integer(value);
     return r;
@@ -102,7 +105,7 @@ constexpr Residue residue_of(const I& value, int drop) {
     const I high = floor_shift(value, drop - 64);
     r.top = low64(high);
     // The bits below: the value is not high * 2^(drop - 64).
-    r.sticky = drop - 64 < kBitsOf<I> ? align(high, drop - 64) != value : value != I{0};
+    r.sticky = (drop - 64 < kBitsOf<I> ? align(high, drop - 64) != value : value != I{0}) ? 1 : 0;
   }
   return r;
 }
@@ -111,7 +114,7 @@ constexpr Residue residue_of(const I& value, int drop) {
 template <class I>
 constexpr Residue residue_scaled_up(const I& value, int shift) {
   Residue r;
-  r.negative = value < I{0};
+  r.negative = value < I{0} ? 1 : 0;
   if (shift < kBitsOf<I>) {
     const I scaled = align(value, shift);
     if (floor_shift(scaled, shift) == value) {
@@ -120,7 +123,7 @@ constexpr Residue residue_scaled_up(const I& value, int shift) {
     }
   }
   r.floor.low = shift < 64 ? static_cast<std::int64_t>(low64(value) << shift) : 0;
-  r.floor.beyond = value == I{0} ? 0 : r.negative ? -2 : 2;
+  r.floor.beyond = value == I{0} ? 0 : value < I{0} ? -2 : 2;
   return r;
 }
 
@@ -139,7 +142,7 @@ inline Residue scaled_residue(double value, int scale) {
   const auto magnitude = static_cast<std::int64_t>(field == 0 ? fraction : fraction | std::uint64_t{1} << 52);
   const int exponent = (field == 0 ? 1 : field) - 1075 + scale;
   const bool minus = (bits >> 63) != 0;
-  if (field == 0x7ff) return {.floor = {0, minus ? -2 : 2}, .negative = minus};
+  if (field == 0x7ff) return {.floor = {0, minus ? -2 : 2}, .negative = bits >> 63};
   return scaled_residue(minus ? -magnitude : magnitude, exponent);
 }
 

@@ -1,15 +1,14 @@
-// The portable micro-kernel: eight dot products of 16-bit rows at once. Written as plain reductions, which GCC and
-// Clang turn into multiply-add-pairs instructions (pmaddwd on x86-64, smlal on aarch64).
+// Eight dot products of 16-bit rows at once. Written as plain reductions, which GCC and Clang turn into the
+// multiply-add instructions of the instruction set they are told (pmaddwd, smlal). Internal linkage, as lanes.hpp.
 #pragma once
 
 #include <cstdint>
 
-namespace fxsim::generic {
+#include "kernels/isa/isa.hpp"
 
-inline constexpr int kDotRows = 4;
-inline constexpr int kDotCols = 2;
+namespace fxsim::isa {
+namespace {
 
-// sums[i][j] = sum over k of a_i[k] * b_j[k]; the caller bounds k so that no sum leaves 32 bits.
 inline void dot_tile(const std::int16_t* const a[kDotRows], const std::int16_t* const b[kDotCols], std::int64_t depth,
                      std::int32_t sums[kDotRows][kDotCols]) {
   const std::int16_t* __restrict a0 = a[0];
@@ -33,4 +32,5 @@ inline void dot_tile(const std::int16_t* const a[kDotRows], const std::int16_t* 
   sums[2][0] = s20, sums[2][1] = s21, sums[3][0] = s30, sums[3][1] = s31;
 }
 
-}  // namespace fxsim::generic
+}  // namespace
+}  // namespace fxsim::isa

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/generic/dot.hpp"
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/limbs.hpp"
 #include "kernels/generic/sequence.hpp"
@@ -39,13 +38,15 @@ inline bool exact_sum_decides(const GemmCall& call) {
 template <class Sum>
 class ExactTile {
  public:
+  explicit ExactTile(isa::DotTile dot) : dot_(dot) {}
+
   // Adds the products over one slab of k of every pair of rows; sums are [row of p][row of r].
   void add(const LimbPanel& p, const Limbs& lp, std::int64_t p_rows, const LimbPanel& r, const Limbs& lr,
            std::int64_t r_rows, std::int64_t r_at, std::int64_t depth, std::int64_t block) {
     for (std::int64_t k = 0; k < depth; k += block) {
       const std::int64_t length = std::min(block, depth - k);
-      for (std::int64_t i = 0; i < p_rows; i += kDotRows) {
-        for (std::int64_t j = 0; j < r_rows; j += kDotCols) {
+      for (std::int64_t i = 0; i < p_rows; i += isa::kDotRows) {
+        for (std::int64_t j = 0; j < r_rows; j += isa::kDotCols) {
           for (int u = 0; u < lp.count; ++u) {
             for (int v = 0; v < lr.count; ++v) {
               add_block(p, p_rows, r, r_rows, r_at + k, i, j, k, length, u, v, lp.shift(u) + lr.shift(v));
@@ -65,21 +66,22 @@ class ExactTile {
  private:
   void add_block(const LimbPanel& p, std::int64_t p_rows, const LimbPanel& r, std::int64_t r_rows, std::int64_t r_k,
                  std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t length, int u, int v, int shift) {
-    const std::int16_t* a[kDotRows];
-    const std::int16_t* b[kDotCols];
+    const std::int16_t* a[isa::kDotRows];
+    const std::int16_t* b[isa::kDotCols];
     // Past the edge the last row stands in again; its sums are dropped.
-    for (std::int64_t x = 0; x < kDotRows; ++x) a[x] = p.row(std::min(i + x, p_rows - 1), u) + k;
-    for (std::int64_t y = 0; y < kDotCols; ++y) b[y] = r.row(std::min(j + y, r_rows - 1), v) + r_k;
-    std::int32_t sums[kDotRows][kDotCols];
-    dot_tile(a, b, length, sums);
-    for (std::int64_t x = 0; x < std::min<std::int64_t>(kDotRows, p_rows - i); ++x) {
-      for (std::int64_t y = 0; y < std::min<std::int64_t>(kDotCols, r_rows - j); ++y) {
-        const auto wide = static_cast<Sum>(static_cast<std::make_signed_t<std::int64_t>>(sums[x][y]));
+    for (std::int64_t x = 0; x < isa::kDotRows; ++x) a[x] = p.row(std::min(i + x, p_rows - 1), u) + k;
+    for (std::int64_t y = 0; y < isa::kDotCols; ++y) b[y] = r.row(std::min(j + y, r_rows - 1), v) + r_k;
+    std::int32_t sums[isa::kDotRows][isa::kDotCols];
+    dot_(a, b, length, sums);
+    for (std::int64_t x = 0; x < std::min<std::int64_t>(isa::kDotRows, p_rows - i); ++x) {
+      for (std::int64_t y = 0; y < std::min<std::int64_t>(isa::kDotCols, r_rows - j); ++y) {
+        const auto wide = static_cast<Sum>(std::int64_t{sums[x][y]});
         sums_[static_cast<std::size_t>((i + x) * cols_ + j + y)] += wide << shift;
       }
     }
   }
 
+  isa::DotTile dot_;
   std::vector<Sum> sums_;
   std::int64_t cols_ = 0;
 };
@@ -91,13 +93,13 @@ inline int128 as_signed(uint128 sum) { return static_cast<int128>(sum); }
 template <class I>
 class Finisher {
  public:
-  explicit Finisher(const GemmCall& call) : call_(call), registers_(call) {}
+  Finisher(const GemmCall& call, const isa::Kernels& kernels) : call_(call), kernels_(kernels), registers_(call) {}
 
   void run(const Tile& tile, std::vector<I>& values, Scratch& scratch, Events& events) const {
     const Register<I>& reg = registers_.inner;
     if (!reg.exact) fill_register(tile, values, scratch, events);
     const bool add_bias = call_.bias != nullptr && !registers_.has_preload;
-    finish_tile(call_, tile, values.data(), reg.fl, add_bias, scratch, events);
+    finish_tile(call_, &kernels_, tile, values.data(), reg.fl, add_bias, scratch, events);
   }
 
  private:
@@ -116,7 +118,7 @@ class Finisher {
     once.stochastic = reg.at_end && once.stochastic;
     if (!once.stochastic && reg.quantizer.stochastic) once.rounding = 0;  // on the grid: no mode moves it
     const BlockTally tally =
-        round_tile(call_, tile, values.data(), reg.scale, once, Site::kStep, Fault::kStep, scratch, events);
+        round_tile(call_, &kernels_, tile, values.data(), reg.scale, once, Site::kStep, Fault::kStep, scratch, events);
     events.step_overflows += tally.overflows;
     for (std::int64_t i = 0; i < tile.size(); ++i) {
       values[static_cast<std::size_t>(i)] = I{scratch.raw[static_cast<std::size_t>(i)]};
@@ -124,12 +126,13 @@ class Finisher {
   }
 
   const GemmCall& call_;
+  const isa::Kernels& kernels_;
   Registers<I> registers_;
 };
 
 // Packs the smaller operand whole and the other a block of rows and a slab of k at a time.
 template <class Sum, class I>
-Events exact_gemm(const GemmCall& call) {
+Events exact_gemm(const GemmCall& call, const isa::Kernels& kernels) {
   constexpr std::int64_t kSlab = 2048;  // a block of 32 rows and two limbs: 256 KB
   constexpr std::int64_t kBlockRows = 32;
   const std::int64_t depth = call.a.depth();
@@ -141,13 +144,13 @@ Events exact_gemm(const GemmCall& call) {
   const Limbs& blocked_limbs = b_whole ? split.a : split.b;
   LimbPanel resident;
   resident.fill(whole, whole_limbs, 0, whole.rows(), 0, depth);
-  const Finisher<I> finisher(call);
+  const Finisher<I> finisher(call, kernels);
   const std::int64_t blocks = ceil_div(blocked.rows(), kBlockRows);
   std::vector<Events> events(static_cast<std::size_t>(blocks));
   parallel_for(blocks, [&](std::int64_t block) {
     const std::int64_t first = block * kBlockRows;
     const std::int64_t rows = std::min(kBlockRows, blocked.rows() - first);
-    ExactTile<Sum> sums;
+    ExactTile<Sum> sums(kernels.dot);
     sums.clear(rows, whole.rows());
     LimbPanel panel;
     for (std::int64_t k = 0; k < depth; k += kSlab) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/api.hpp"
+#include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
-#include "rounding/apply.hpp"
 
 namespace fxsim::generic {
 
@@ -24,29 +24,31 @@ struct Tile {
 struct Scratch {
   std::vector<std::int64_t> raw;
   std::vector<std::uint32_t> u;
+  std::vector<std::uint8_t> clipped;
 
   void reserve(std::int64_t count) {
     raw.resize(static_cast<std::size_t>(count));
     u.resize(static_cast<std::size_t>(count));
+    clipped.resize(static_cast<std::size_t>(count));
   }
 };
 
-inline void fill_tile_bits(const GemmCall& call, const Tile& tile, const Quantizer& q, Site site, std::uint32_t* u) {
-  if (call.index_row_stride == tile.cols) {
-    return fill_random_bits(call.key, tile.index(call, 0), tile.size(), q.random_bits, site, 0, u);
-  }
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    fill_random_bits(call.key, tile.index(call, r * tile.cols), tile.cols, q.random_bits, site, 0, u + r * tile.cols);
+inline void fill_tile_bits(const GemmCall& call, const Tile& tile, const Quantizer& q, Site site, PhiloxLanes lanes,
+                           std::uint32_t* u) {
+  const bool one_run = call.index_row_stride == tile.cols;
+  const std::int64_t run = one_run ? tile.size() : tile.cols;
+  for (std::int64_t place = 0; place < tile.size(); place += run) {
+    fill_random_bits(call.key, tile.index(call, place), run, q.random_bits, site, 0, u + place, lanes);
   }
 }
 
 // One rounding of every value of a tile into `q`; the raws land in scratch.raw.
 template <class I>
-BlockTally round_tile(const GemmCall& call, const Tile& tile, const I* values, int scale, const Quantizer& q, Site site,
-                      Fault::Phase phase, Scratch& scratch, Events& events) {
-  if (q.stochastic) fill_tile_bits(call, tile, q, site, scratch.u.data());
-  BlockTally tally;
-  block_function<I>(q)(values, tile.size(), scale, q, scratch.u.data(), scratch.raw.data(), nullptr, tally);
+BlockTally round_tile(const GemmCall& call, const isa::Kernels* kernels, const Tile& tile, const I* values, int scale,
+                      const Quantizer& q, Site site, Fault::Phase phase, Scratch& scratch, Events& events) {
+  if (q.stochastic) fill_tile_bits(call, tile, q, site, philox_of(kernels), scratch.u.data());
+  const BlockTally tally =
+      round_block(kernels, values, tile.size(), scale, q, scratch.u.data(), scratch.raw.data(), scratch.clipped.data());
   if (q.stochastic) events.random_draws += tile.size();
   if (q.error && tally.first_outside >= 0) {
     const std::int64_t k = phase == Fault::kStep ? 0 : -1;  // a sum rounded at the end is one step, from k = 0 on
@@ -82,8 +84,8 @@ inline void store_tile(const GemmCall& call, const Tile& tile, const Scratch& sc
 
 // Brings accumulated values of fractional length value_fl to the output; `add_bias` adds the bias exactly first.
 template <class I>
-void finish_tile(const GemmCall& call, const Tile& tile, I* values, int value_fl, bool add_bias, Scratch& scratch,
-                 Events& events) {
+void finish_tile(const GemmCall& call, const isa::Kernels* kernels, const Tile& tile, I* values, int value_fl,
+                 bool add_bias, Scratch& scratch, Events& events) {
   if (add_bias) {
     const int fine = std::max(value_fl, call.bias_fl);
     for (std::int64_t r = 0; r < tile.rows; ++r) {
@@ -96,8 +98,8 @@ void finish_tile(const GemmCall& call, const Tile& tile, I* values, int value_fl
   }
   if (call.output_rounds) {
     const Quantizer& q = call.output;
-    const BlockTally tally =
-        round_tile(call, tile, values, q.format.fl - value_fl, q, Site::kOutput, Fault::kOutput, scratch, events);
+    const BlockTally tally = round_tile(call, kernels, tile, values, q.format.fl - value_fl, q, Site::kOutput,
+                                        Fault::kOutput, scratch, events);
     events.output_overflows += tally.overflows;
     events.inexact += tally.inexact;
     events.round_to_zero += tally.round_to_zero;

@@ -23,7 +23,7 @@ struct Limbs {
 };
 
 // Lanes of the widest vector a micro-kernel reads at once; packed rows are padded with zeros to a multiple.
-inline constexpr std::int64_t kLaneMultiple = 16;
+inline constexpr std::int64_t kLaneMultiple = 32;
 
 struct Split {
   Limbs a, b;
@@ -36,7 +36,7 @@ constexpr std::int64_t steps_in_32_bits(int magnitude_bits) { return ((std::int6
 inline Split choose_split(const Format& a, const Format& b, std::int64_t depth) {
   const int bits_a = a.magnitude_bits();
   const int bits_b = b.magnitude_bits();
-  const std::int64_t wanted = std::min<std::int64_t>(64, ceil_div(std::max<std::int64_t>(depth, 1), 16) * 16);
+  const std::int64_t wanted = std::min<std::int64_t>(64, ceil_div(std::max<std::int64_t>(depth, 1), kLaneMultiple) * kLaneMultiple);
   Split best;
   int fewest = 100;
   for (int na = 1; na <= 3; ++na) {

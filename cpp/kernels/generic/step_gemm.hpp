@@ -28,7 +28,7 @@ struct Panel {
 };
 
 template <class I>
-Events step_gemm(const GemmCall& call) {
+Events step_gemm(const GemmCall& call, const isa::Kernels& kernels) {
   constexpr std::int64_t kPanelElements = std::int64_t{1} << 18;  // 2 MB an operand
   const Registers<I> registers(call);
   const bool add_bias = call.bias != nullptr && !registers.has_preload;
@@ -60,7 +60,7 @@ Events step_gemm(const GemmCall& call) {
             registers, [at_a](std::int64_t k) { return at_a[k]; }, [at_b](std::int64_t k) { return at_b[k]; }, depth,
             start, place);
       }
-      finish_tile(call, tile, values.data(), registers.fl(), add_bias, scratch, own);
+      finish_tile(call, &kernels, tile, values.data(), registers.fl(), add_bias, scratch, own);
     }
   });
   Events total;

@@ -7,6 +7,11 @@
 
 namespace fxsim::isa {
 
-inline const std::array kIsas{reference(), portable()};
+inline const std::array kIsas {
+  reference(), portable(),
+#if defined(__x86_64__)
+      avx2(), avx512(),
+#endif
+};
 
 }  // namespace fxsim::isa

@@ -1,11 +1,9 @@
-#include "kernels/reference/reference.hpp"
-
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
 
 Isa reference() {
-  return {"reference", [] { return true; }, &fxsim::reference::gemm, &fxsim::reference::quantize};
+  return {"reference", [] { return true; }, nullptr};
 }
 
 }  // namespace fxsim::isa

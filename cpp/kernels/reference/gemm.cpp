@@ -35,7 +35,7 @@ Events gemm(const GemmCall& call) {
       Wide value = generic::accumulate(
           registers, [&](std::int64_t k) { return element(call.a, m, k); },
           [&](std::int64_t k) { return element(call.b, n, k); }, depth, start, place);
-      generic::finish_tile(call, tile, &value, registers.fl(), add_bias, scratch, own);
+      generic::finish_tile(call, nullptr, tile, &value, registers.fl(), add_bias, scratch, own);
     }
   });
   Events total;

@@ -1,6 +1,4 @@
 // Quantize and requantize, block by block.
-#pragma once
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,11 +7,13 @@
 
 #include "kernels/api.hpp"
 #include "kernels/generic/elements.hpp"
+#include "kernels/generic/gemm.hpp"
+#include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
 #include "kernels/parallel.hpp"
-#include "rounding/apply.hpp"
 
 namespace fxsim::generic {
+namespace {
 
 // The first element that is no number, and the first infinity.
 struct NonFinite {
@@ -56,8 +56,8 @@ class QuantizeRange {
  public:
   static constexpr std::int64_t kBlock = 1024;
 
-  QuantizeRange(const QuantizeCall& call, const StridedArray& in)
-      : call_(call), in_(in), apply_(block_function<Value>(call.quantizer)) {}
+  QuantizeRange(const QuantizeCall& call, const StridedArray& in, const isa::Kernels& kernels)
+      : call_(call), in_(in), kernels_(kernels) {}
 
   QuantizeResult run(std::int64_t start, std::int64_t end) {
     QuantizeResult result;
@@ -81,13 +81,13 @@ class QuantizeRange {
       }
     }
     if (q.stochastic) {
-      fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data());
+      fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
+                       kernels_.philox);
       events.random_draws += count;
     }
-    BlockTally tally;
-    std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
+    std::uint8_t* clipped = call_.clipped == nullptr ? clipped_.data() : call_.clipped + start;
     const int scale = std::is_same_v<Value, double> ? q.format.fl : q.format.fl - call_.fl;
-    apply_(values_.data(), count, scale, q, u_.data(), raw_.data(), clipped, tally);
+    const BlockTally tally = round_block(&kernels_, values_.data(), count, scale, q, u_.data(), raw_.data(), clipped);
     events.output_overflows += tally.overflows;
     events.inexact += tally.inexact;
     events.round_to_zero += tally.round_to_zero;
@@ -100,21 +100,22 @@ class QuantizeRange {
 
   const QuantizeCall& call_;
   const StridedArray& in_;
-  BlockFn<Value> apply_;
+  const isa::Kernels& kernels_;
   std::array<Value, kBlock> values_;
   std::array<std::uint32_t, kBlock> u_;
   std::array<std::int64_t, kBlock> raw_;
+  std::array<std::uint8_t, kBlock> clipped_;
 };
 
 template <class Value>
-Events quantize_blocks(const QuantizeCall& call) {
+Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
   constexpr std::int64_t kTask = 16 * QuantizeRange<Value>::kBlock;
   const StridedArray in = merged(call.in);
   const std::int64_t size = in.size();
   const std::int64_t tasks = ceil_div(size, kTask);
   std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
   parallel_for(tasks, [&](std::int64_t task) {
-    QuantizeRange<Value> range(call, in);
+    QuantizeRange<Value> range(call, in, kernels);
     results[static_cast<std::size_t>(task)] = range.run(task * kTask, std::min(size, (task + 1) * kTask));
   });
   QuantizeResult total;
@@ -122,8 +123,11 @@ Events quantize_blocks(const QuantizeCall& call) {
   return total.reported();
 }
 
-inline Events quantize(const QuantizeCall& call) {
-  return is_float(call.in.storage) ? quantize_blocks<double>(call) : quantize_blocks<std::int64_t>(call);
+}  // namespace
+
+Events quantize(const QuantizeCall& call, const isa::Kernels& kernels) {
+  return is_float(call.in.storage) ? quantize_blocks<double>(call, kernels)
+                                   : quantize_blocks<std::int64_t>(call, kernels);
 }
 
 }  // namespace fxsim::generic

@@ -1,0 +1,41 @@
+// Chooses, once a call, between the exact sum and the steps, and the integer type that is wide enough.
+#include "kernels/generic/gemm.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/generic/exact_gemm.hpp"
+#include "kernels/generic/step_gemm.hpp"
+
+namespace fxsim::generic {
+namespace {
+
+// The exact sum of 32-bit products takes at most 64 + log2 K bits, so uint128 always holds it. A register that wraps
+// at every step rounds nothing here (exact_sum_decides), so the last 64 bits decide.
+bool sum_fits_64_bits(const GemmCall& call) {
+  const Accumulator& acc = call.accumulator;
+  if (acc.inner && acc.inner->wraps && !acc.at_end) return true;
+  const int bits = call.a.format.magnitude_bits() + call.b.format.magnitude_bits() +
+                   ceil_log2(std::max<std::int64_t>(call.a.depth(), 1));
+  return bits < 63;
+}
+
+}  // namespace
+
+Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
+  Events events;
+  const bool exact = exact_sum_decides(call);
+  with_width(width_needed(call), [&](auto zero) {
+    using I = decltype(zero);
+    if (!exact) {
+      events = step_gemm<I>(call, kernels);
+    } else if (sum_fits_64_bits(call)) {
+      events = exact_gemm<std::uint64_t, I>(call, kernels);
+    } else {
+      events = exact_gemm<uint128, I>(call, kernels);
+    }
+  });
+  return events;
+}
+
+}  // namespace fxsim::generic
