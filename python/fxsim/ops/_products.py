@@ -80,8 +80,12 @@ def matmul(
     plan: GemmPlan,
     site: Site,
     dtype: torch.dtype,
+    operands: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """a (batch, M, K) times b (batch, K, N), plus int64 bias (N,): (batch, M, N)."""
+    """a (batch, M, K) times b (batch, K, N), plus int64 bias (N,): (batch, M, N).
+
+    `operands` are a and b before they were broadcast: what a record counts the elements of.
+    """
     batch, m, k = a.shape
     n = b.shape[2]
     out = torch.empty((batch, m, n), dtype=dtype)
@@ -89,7 +93,7 @@ def matmul(
         Product(matrix(a[i], a_format), matrix(b[i].t(), b_format), out[i], site.index_offset + i * m * n, bias)
         for i in range(batch)
     ]
-    _execute(products, plan, site, n, Shape(m, n, k, batch, a, b, bias, out))
+    _execute(products, plan, site, n, Shape(m, n, k, batch, *operands, bias, out))
     return out
 
 

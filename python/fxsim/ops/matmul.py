@@ -59,7 +59,7 @@ def matmul(
     )
     site = _arguments.site("matmul", Pass.FWD, key, index_offset)
     leading, x, y = _batched(left, right)
-    raw = _products.matmul(x, left.format, y, right.format, words, plan, site, plan.dtype)
+    raw = _products.matmul(x, left.format, y, right.format, words, plan, site, plan.dtype, (left.raw, right.raw))
     return FixedTensor._trusted(raw.view(*leading, left.shape[-2], right.shape[-1]), plan.result)
 
 
