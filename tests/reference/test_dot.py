@@ -183,6 +183,14 @@ def test_no_products(acc: Accumulator) -> None:
     assert dot([], [], bias=5, bias_format=INT, accumulator=acc)[0] == 5
 
 
+def test_rounding_at_the_end_happens_once_even_to_nothing() -> None:
+    options = {"at": "end", "chunk": 2, "outer": Accumulator(9, "stochastic", at="end")}
+    assert dot([], [], accumulator=Accumulator(9, "stochastic", at="end"), key=Key(0))[2].random_draws == 1
+    assert dot([], [], accumulator=Accumulator(9, "stochastic", **options), key=Key(0))[2].random_draws == 1
+    assert dot([], [], accumulator=Accumulator(9, "stochastic"), key=Key(0))[2].random_draws == 0
+    assert dot([1] * 5, [1] * 5, accumulator=Accumulator(9, "stochastic", **options), key=Key(0))[2].random_draws == 4
+
+
 def test_an_exact_result_beyond_64_bits() -> None:
     wide = Format(32, 0)
     least = -(2**31)

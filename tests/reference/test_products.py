@@ -249,6 +249,8 @@ def test_first_overflows_are_numbered_channels_last() -> None:
     x[0, 0, 1, 0] = 7
     with pytest.raises(OverflowError, match="conv2d: the output overflows at output index 6: 7 is outside <3,0>"):
         reference.conv2d(x, INT, w, INT, out="<3,0>,floor,error")
+    with pytest.raises(OverflowError, match="at output index 106"):
+        reference.conv2d(x, INT, w, INT, out="<3,0>,floor,error", index_offset=100)
 
 
 def test_operands_are_checked() -> None:

@@ -44,9 +44,9 @@ class Element:
 
     Attributes:
         name: the operation, for errors.
-        index: the element's number in the output.
+        index: the element's number in the logical, global output, which errors name too.
         rules: the accumulator.
-        key, index_offset: where its random bits come from.
+        key: where its random bits come from.
         counts: where its events are counted.
     """
 
@@ -54,7 +54,6 @@ class Element:
     index: int
     rules: Resolved
     key: Key | None
-    index_offset: int
     counts: Counts
 
     def compute(self, products: Sequence[Fraction], bias: Fraction | None) -> int:
@@ -101,10 +100,14 @@ class Element:
         site: int,
         ordinals: Iterator[int],
     ) -> Fraction:
-        """The content of an accumulator after all its terms."""
-        acc = start
+        """The content of an accumulator after all its terms: at the end there is one rounding, even of no terms."""
         coming = iter(terms)
-        while step := list(coming if at == "end" else islice(coming, lanes)):
+        if at == "end":
+            everything = list(coming)
+            exact = start + sum(term.value for term in everything)
+            return self._round(exact, register, site, next(ordinals), everything[0].k if everything else None)
+        acc = start
+        while step := list(islice(coming, lanes)):
             exact = acc + sum(term.value for term in step)
             acc = self._round(exact, register, site, next(ordinals), step[0].k)
         return acc
@@ -113,7 +116,7 @@ class Element:
         """A value as it comes out of a register; unchanged where the register is exact."""
         if register is None:
             return value
-        u = draw(self.key, self.index_offset + self.index, register, site, ordinal)
+        u = draw(self.key, self.index, register, site, ordinal)
         self.counts.random_draws += u is not None
         try:
             outcome = quantize_value(value, register, u)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,15 @@ def bias_grad(
         ValueError, OverflowError: as in `matmul`.
     """
     gradient = integers("bias_grad", g, g_format)
-    rows = np.moveaxis(gradient, 1, -1).reshape(gradient.size // max(g.shape[1], 1), g.shape[1])
+    rows = np.moveaxis(gradient, 1, -1).reshape(g.shape[0] * math.prod(g.shape[2:]), g.shape[1])
     quantizer = None if out is None else Quantizer.of(out)
     rules = resolve(accumulator, g_format, g_format, len(rows), out=quantizer, product_format=g_format, op="bias_grad")
     check_keys("bias_grad", rules, key)
     counts = Counts(nnz_a=int(np.count_nonzero(rows)))
     raws = [
-        Element("bias_grad", index, rules, key, index_offset, counts).compute(
-            [value_of(raw, g_format) for raw in rows[:, index]], None
+        Element("bias_grad", index_offset + channel, rules, key, counts).compute(
+            [value_of(raw, g_format) for raw in rows[:, channel]], None
         )
-        for index in range(rows.shape[1])
+        for channel in range(rows.shape[1])
     ]
     return np.array(raws, np.int64), rules.result, counts

@@ -78,8 +78,8 @@ def gemm(
     product_step = value_of(1, a_format) * value_of(1, b_format)
     counts = Counts()
     raws = []
-    for index, dot in enumerate(dots):
-        element = Element(name, index, rules, settings.key, settings.index_offset, counts)
+    for index, dot in enumerate(dots, settings.index_offset):
+        element = Element(name, index, rules, settings.key, counts)
         count_macs(dot, counts)
         products = [
             Fraction(0) if a is None or b is None else a * b * product_step for a, b in zip(dot.a, dot.b, strict=True)

@@ -10,8 +10,15 @@ class OutsideError(OverflowError):
     """An integer that a format does not hold, or an infinity (raw None), where the mode has no answer."""
 
     def __init__(self, raw: int | None, format: Format) -> None:
-        super().__init__(f"{'an infinity' if raw is None else raw} is outside {bounds(format)}")
+        super().__init__(f"{'an infinity' if raw is None else shown(raw)} is outside {bounds(format)}")
         self.raw = raw
+
+
+def shown(raw: int) -> str:
+    """An integer for errors: what exceeds 64 bits is said to, not written out."""
+    if raw >= 2**63:
+        return "a value of 2^63 or more"
+    return "a value below -2^63" if raw < -(2**63) else str(raw)
 
 
 def bounds(format: Format) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fxsim.formats import Format
 from fxsim.reference.counts import Counts
-from fxsim.reference.overflow import OutsideError, bounds, overflow_infinity, overflow_raw
+from fxsim.reference.overflow import OutsideError, bounds, overflow_infinity, overflow_raw, shown
 from fxsim.reference.rounding import round_real
 from fxsim.rng import Key, random_bits
 from fxsim.rounding import Quantizer
@@ -149,7 +149,8 @@ def _complaint(outside: OutsideError, format: Format) -> str:
             f"is infinite, which {format} takes under the saturating modes only; "
             f'choose overflow="saturate" or replace it'
         )
-    return f"rounds to raw {outside.raw}, outside {bounds(format)}; widen the format, or choose another overflow mode"
+    raw = shown(outside.raw)
+    return f"rounds to raw {raw}, outside {bounds(format)}; widen the format, or choose another overflow mode"
 
 
 def draw(key: Key | None, index: int, q: Quantizer, site: int = 0, ordinal: int = 0) -> int | None:
