@@ -76,7 +76,9 @@ class Bomb:
         return (Path.touch, (self.target,))
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
+)
 def test_nothing_in_a_file_is_executed(tmp_path: Path, save: Callable[..., None]) -> None:
     path, target = tmp_path / "checkpoint.pt", tmp_path / "written"
     save({"kind": "fxsim checkpoint", "version": 1, "payload": Bomb(target)}, path)

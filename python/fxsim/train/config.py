@@ -76,9 +76,7 @@ class TrainConfig:
             for field in dataclasses.fields(self)
             if field.name not in ("recipes", "environment")
         }
-        recipes = [
-            {**_fields(recipe), "options": recipe.full_options()} for recipe in self.recipes
-        ]
+        recipes = [{**_fields(recipe), "options": recipe.full_options()} for recipe in self.recipes]
         tables = {"environment": dataclasses.asdict(self.environment), "recipes": recipes}
         return _HEADER + tomli_w.dumps({"version": VERSION, **plain, **tables})
 

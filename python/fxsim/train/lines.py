@@ -12,7 +12,10 @@ from typing import Any, ClassVar, Final, Self, TypeAlias, final
 from fxsim.policies import Switch
 
 PassCounts: TypeAlias = Mapping[str, Mapping[str, int]]
-"""Counts by pass ("fwd", "dgrad", "wgrad", ...), then by name; see `fxsim.cost.totals.Total`."""
+"""Counts by pass ("fwd", "dgrad", "wgrad", ...), then by name: those of `fxsim.cost.totals.Total`, and UNPADDED."""
+
+UNPADDED: Final = "unpadded_bit_operations"
+"""Bit-operations of the multiply-accumulates that are not structural zeros."""
 
 WordLengths: TypeAlias = Mapping[str, tuple[int, int]]
 """Word length and fractional length of every weighted layer, by its dotted name; empty for floating point."""

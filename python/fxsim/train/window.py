@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 from fxsim.cost.counts import Counts
-from fxsim.cost.totals import Total
-from fxsim.train.lines import PassCounts
+from fxsim.cost.totals import Total, bit_operations
+from fxsim.train.lines import UNPADDED, PassCounts
 
 _COUNT_NAMES: Final = tuple(field.name for field in dataclasses.fields(Total))
 
@@ -96,8 +96,13 @@ def count_fields(counts: Counts | None) -> dict[str, Any]:
 
 
 def _by_pass(counts: Counts) -> PassCounts:
+    unpadded: dict[str, int] = {}
+    for record in counts.records:
+        if record.macs:
+            bits = bit_operations(record) // record.macs
+            unpadded[record.pass_] = unpadded.get(record.pass_, 0) + (record.macs - record.pad_macs) * bits
     return {
         pass_: {name: value for name in _COUNT_NAMES if (value := getattr(total, name))}
+        | ({UNPADDED: unpadded[pass_]} if pass_ in unpadded else {})
         for pass_, total in counts.by("pass_").items()
     }
-

@@ -1,0 +1,1 @@
+"""Recorded runs as tables, plots and one self-contained HTML page."""

@@ -1,0 +1,124 @@
+"""A run folder as data: lines by network, switches as intervals of time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+from fxsim.cost.counts import Counts
+from fxsim.formats import Format
+from fxsim.train.config import TrainConfig
+from fxsim.train.lines import SwitchLine, TestLine, TrainLine
+from fxsim.train.recipe import Recipe
+from fxsim.train.runfolder import COUNTS, RunFolder
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A layer kept one format from step `first` up to and including step `last`, counted from 1."""
+
+    first: int
+    last: int
+    format: Format
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """What one network of a run left. counts: all its training operations, None until the run is over."""
+
+    recipe: Recipe
+    train: tuple[TrainLine, ...]
+    test: tuple[TestLine, ...]
+    switches: tuple[SwitchLine, ...]
+    counts: Counts | None
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps recorded."""
+        return self.train[-1].step if self.train else 0
+
+    @property
+    def finalized(self) -> TestLine | None:
+        """The evaluation in the formats that were kept; None until the run is over."""
+        return next((line for line in reversed(self.test) if line.finalized), None)
+
+    def spans(self) -> dict[str, tuple[Span, ...]]:
+        """When each weighted layer had which format, exactly; empty for floating point."""
+        if not self.train:
+            return {}
+        return {
+            layer: _spans(Format(*now), [each for each in self.switches if each.layer == layer], self.steps)
+            for layer, now in self.train[-1].word_lengths.items()
+        }
+
+
+def _spans(last_known: Format, switches: list[SwitchLine], steps: int) -> tuple[Span, ...]:
+    changes = [each for each in switches if each.old != each.new and each.step < steps]
+    spans: list[Span] = []
+    first, now = 1, Format.parse(changes[0].old) if changes else last_known
+    for change in changes:
+        spans.append(Span(first, change.step, now))
+        first, now = change.step + 1, Format.parse(change.new)
+    spans.append(Span(first, steps, now))
+    return tuple(spans)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """Everything a report is made of."""
+
+    config: TrainConfig
+    logs: tuple[RunLog, ...]
+
+    @property
+    def steps(self) -> int:
+        return max(log.steps for log in self.logs)
+
+    @property
+    def finished(self) -> bool:
+        return all(log.finalized is not None for log in self.logs)
+
+
+def load(folder: RunFolder) -> RunData:
+    """Read a run folder, of a finished run or of one under way.
+
+    Raises:
+        ValueError: a file holds something else than a run leaves.
+    """
+    config = folder.config()
+    metrics = tuple(folder.metrics())
+    switches = tuple(folder.switches())
+    counts = _counts(folder)
+    return RunData(
+        config,
+        tuple(
+            RunLog(
+                recipe,
+                tuple(line for line in metrics if isinstance(line, TrainLine) and line.run == recipe.name),
+                tuple(line for line in metrics if isinstance(line, TestLine) and line.run == recipe.name),
+                tuple(line for line in switches if line.run == recipe.name),
+                counts.get(recipe.name),
+            )
+            for recipe in config.recipes
+        ),
+    )
+
+
+_NO_COUNTS: Final[Mapping[str, Counts]] = {}
+
+
+def _counts(folder: RunFolder) -> Mapping[str, Counts]:
+    path = folder.path / COUNTS
+    if not path.is_file():
+        return _NO_COUNTS
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Counts.from_json(json.dumps(each)) for name, each in content.items()}

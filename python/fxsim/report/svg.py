@@ -1,0 +1,78 @@
+"""Drawing in SVG: scales, ticks, and the few elements that plots are made of.
+
+Colours are CSS variables of the page, so that one drawing serves light and dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear map of values lo ... hi to coordinates start ... end."""
+
+    lo: float
+    hi: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.lo) / (self.hi - self.lo) * (self.end - self.start)
+
+
+def ticks(lo: float, hi: float, count: int = 5) -> tuple[float, ...]:
+    """About `count` round numbers from lo to hi: multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    raw = (hi - lo) / max(count, 1)
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= raw * 0.999)
+    first = math.ceil(lo / step - 1e-9)
+    last = math.floor(hi / step + 1e-9)
+    return tuple(index * step for index in range(first, last + 1))
+
+
+def number(value: float) -> str:
+    """A coordinate with at most one decimal."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def text(x: float, y: float, content: str, css: str = "label", anchor: str = "start") -> str:
+    """Text with its baseline at y."""
+    return f'<text x="{number(x)}" y="{number(y)}" class="{css}" text-anchor="{anchor}">{escape(content)}</text>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, css: str = "grid") -> str:
+    """A straight line."""
+    return f'<line x1="{number(x1)}" y1="{number(y1)}" x2="{number(x2)}" y2="{number(y2)}" class="{css}"/>'
+
+
+def rect(x: float, y: float, width: float, height: float, *, fill: str, title: str = "", radius: float = 0) -> str:
+    """A filled rectangle; its title shows when the pointer rests on it."""
+    corner = f' rx="{number(radius)}"' if radius else ""
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    head = f'<rect {place} fill="{fill}"{corner}'
+    return f"{head}><title>{escape(title)}</title></rect>" if title else f"{head}/>"
+
+
+def polyline(points: Iterable[tuple[float, float]], css: str, colour: str) -> str:
+    """A path through points."""
+    path = " ".join(f"{number(x)},{number(y)}" for x, y in points)
+    return f'<polyline points="{path}" class="{css}" stroke="{colour}"/>'
+
+
+def window(x: float, y: float, width: float, height: float, content: Sequence[str]) -> str:
+    """Part of a drawing, in the same coordinates, of which nothing outside this rectangle is seen."""
+    box = " ".join(map(number, (x, y, width, height)))
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return f'<svg {place} viewBox="{box}">{"".join(content)}</svg>'
+
+
+def svg(width: float, height: float, content: Sequence[str], label: str) -> str:
+    """The drawing. label: what it shows, for those who cannot see it."""
+    head = f'<svg viewBox="0 0 {number(width)} {number(height)}" role="img" aria-label="{escape(label)}">'
+    return f"{head}{''.join(content)}</svg>"
