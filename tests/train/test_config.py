@@ -75,9 +75,7 @@ def test_two_networks_need_two_names(small: Small) -> None:
         small("float32", "float32")
 
 
-@pytest.mark.parametrize(
-    ("step", "rate"), [(0, 0.03), (50, 0.03 * 0.5 * (1 + 2**0.5 / 2)), (100, 0.015), (200, 0.0)]
-)
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.03), (50, 0.03 * 0.5 * (1 + 2**0.5 / 2)), (100, 0.015), (200, 0.0)])
 def test_cosine_falls_from_the_first_rate_to_zero(step: int, rate: float) -> None:
     recipe = Recipe(name="r", policy="float32", learning_rate=0.03)
     assert recipe.learning_rate_at(step, 200) == pytest.approx(rate, abs=1e-17)
