@@ -28,7 +28,7 @@ struct Accumulator {
 
 // The first refused value. `phase` orders what can go wrong within one output element.
 struct Fault {
-  enum Phase : std::uint8_t { kPreload, kProduct, kStep, kOutput, kDoesNotFit, kNan, kInfinite };
+  enum Phase : std::uint8_t { kNan, kInfinite, kPreload, kProduct, kStep, kOutput, kDoesNotFit };
 
   Phase phase = kPreload;
   std::int64_t index = -1;  // -1: nothing refused

@@ -119,7 +119,8 @@ def gemm(
     `output_rounds` False the accumulator's integer is the result, in output's format. Element (m, n) draws random bits
     as number index_base + m * index_row_stride + n. Product and step events are counted only with `count`.
 
-    Raises OverflowError where an `error` mode meets a value it refuses, or an exact result does not fit its format.
+    Raises OverflowError where an `error` mode meets a value it refuses, or an exact result does not fit its format;
+    `out` then holds no result.
     """
 
 def quantize(
@@ -139,7 +140,7 @@ def quantize(
     `out` (integers, or floats for carriers) and `clipped` (True where the rounded integer lay outside the range) are
     C-contiguous arrays of x's shape. `channels_last` says that x's axes are (n, spatial..., c), for messages only.
 
-    Raises ValueError for NaN, OverflowError for what the overflow mode refuses.
+    Raises ValueError for NaN, OverflowError for what the overflow mode refuses; the arrays then hold no result.
     """
 
 def requantize(

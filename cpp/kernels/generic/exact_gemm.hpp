@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/limbs.hpp"
+#include "kernels/generic/resident.hpp"
 #include "kernels/generic/sequence.hpp"
 #include "kernels/generic/width.hpp"
 #include "kernels/parallel.hpp"
@@ -34,56 +36,55 @@ inline bool exact_sum_decides(const GemmCall& call) {
   return sum_bits < f.magnitude_bits();
 }
 
-// Sum: std::uint64_t where the sums fit 64 bits or are wanted mod 2^64 only, else uint128.
+// The sums of a block of panel rows with some groups of the resident operand, group after group. Sum: std::uint64_t
+// where they fit 64 bits or are wanted mod 2^64 only, else uint128.
 template <class Sum>
 class ExactTile {
  public:
-  explicit ExactTile(isa::DotTile dot) : dot_(dot) {}
+  ExactTile(const isa::Kernels& kernels, const isa::Block& block) : block_(block), add_shifted_(kernels.add_shifted) {}
 
-  // Adds the products over one slab of k of every pair of rows; sums are [row of p][row of r].
-  void add(const LimbPanel& p, const Limbs& lp, std::int64_t p_rows, const LimbPanel& r, const Limbs& lr,
-           std::int64_t r_rows, std::int64_t r_at, std::int64_t depth, std::int64_t block) {
-    for (std::int64_t k = 0; k < depth; k += block) {
-      const std::int64_t length = std::min(block, depth - k);
-      for (std::int64_t i = 0; i < p_rows; i += isa::kDotRows) {
-        for (std::int64_t j = 0; j < r_rows; j += isa::kDotCols) {
-          for (int u = 0; u < lp.count; ++u) {
-            for (int v = 0; v < lr.count; ++v) {
-              add_block(p, p_rows, r, r_rows, r_at + k, i, j, k, length, u, v, lp.shift(u) + lr.shift(v));
-            }
+  void clear(std::int64_t rows, std::int64_t groups) {
+    rows_ = ceil_div(rows, block_.rows) * block_.rows;
+    sums_.assign(static_cast<std::size_t>(groups * rows_ * block_.cols), Sum{0});
+  }
+
+  // Adds the products over the panel's k, which start at `k0` of the resident operand, to the sums number `slot`;
+  // `flush` products fit 32 bits.
+  void add(std::int64_t slot, const LimbPanel& panel, const Limbs& panel_limbs, const Resident& resident,
+           const Limbs& resident_limbs, std::int64_t group, std::int64_t k0, std::int64_t flush) {
+    for (std::int64_t i = 0; i < rows_; i += block_.rows) {
+      for (std::int64_t k = 0; k < panel.depth(); k += flush) {
+        const std::int64_t length = std::min(flush, panel.depth() - k);
+        for (int u = 0; u < panel_limbs.count; ++u) {
+          for (int v = 0; v < resident_limbs.count; ++v) {
+            std::int32_t sums[isa::kMostBlockRows * isa::kMostBlockCols];
+            block_.run(panel.row(i, u) + k, panel.row_stride(), resident.at(group, v, k0 + k), resident.row_stride(),
+                       length, sums);
+            add_block(sums, row(slot, i), panel_limbs.shift(u) + resident_limbs.shift(v));
           }
         }
       }
     }
   }
 
-  void clear(std::int64_t p_rows, std::int64_t r_rows) {
-    cols_ = r_rows;
-    sums_.assign(static_cast<std::size_t>(p_rows * r_rows), Sum{0});
-  }
-  Sum at(std::int64_t i, std::int64_t j) const { return sums_[static_cast<std::size_t>(i * cols_ + j)]; }
+  const Sum* row(std::int64_t slot, std::int64_t i) const { return sums_.data() + (slot * rows_ + i) * block_.cols; }
 
  private:
-  void add_block(const LimbPanel& p, std::int64_t p_rows, const LimbPanel& r, std::int64_t r_rows, std::int64_t r_k,
-                 std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t length, int u, int v, int shift) {
-    const std::int16_t* a[isa::kDotRows];
-    const std::int16_t* b[isa::kDotCols];
-    // Past the edge the last row stands in again; its sums are dropped.
-    for (std::int64_t x = 0; x < isa::kDotRows; ++x) a[x] = p.row(std::min(i + x, p_rows - 1), u) + k;
-    for (std::int64_t y = 0; y < isa::kDotCols; ++y) b[y] = r.row(std::min(j + y, r_rows - 1), v) + r_k;
-    std::int32_t sums[isa::kDotRows][isa::kDotCols];
-    dot_(a, b, length, sums);
-    for (std::int64_t x = 0; x < std::min<std::int64_t>(isa::kDotRows, p_rows - i); ++x) {
-      for (std::int64_t y = 0; y < std::min<std::int64_t>(isa::kDotCols, r_rows - j); ++y) {
-        const auto wide = static_cast<Sum>(std::int64_t{sums[x][y]});
-        sums_[static_cast<std::size_t>((i + x) * cols_ + j + y)] += wide << shift;
-      }
+  Sum* row(std::int64_t slot, std::int64_t i) { return sums_.data() + (slot * rows_ + i) * block_.cols; }
+
+  void add_block(const std::int32_t* from, Sum* to, int shift) {
+    const std::int64_t count = std::int64_t{block_.rows} * block_.cols;
+    if constexpr (std::is_same_v<Sum, std::uint64_t>) {
+      add_shifted_(from, count, shift, to);
+    } else {
+      for (std::int64_t j = 0; j < count; ++j) to[j] += static_cast<Sum>(std::int64_t{from[j]}) << shift;
     }
   }
 
-  isa::DotTile dot_;
+  const isa::Block& block_;
+  isa::AddShifted add_shifted_;
   std::vector<Sum> sums_;
-  std::int64_t cols_ = 0;
+  std::int64_t rows_ = 0;
 };
 
 inline std::int64_t as_signed(std::uint64_t sum) { return static_cast<std::int64_t>(sum); }
@@ -130,49 +131,98 @@ class Finisher {
   Registers<I> registers_;
 };
 
-// Packs the smaller operand whole and the other a block of rows and a slab of k at a time.
+// A GEMM of exact sums: the smaller operand is packed whole, the other a block of rows and a slab of k at a time.
 template <class Sum, class I>
-Events exact_gemm(const GemmCall& call, const isa::Kernels& kernels) {
-  constexpr std::int64_t kSlab = 2048;  // a block of 32 rows and two limbs: 256 KB
-  constexpr std::int64_t kBlockRows = 32;
-  const std::int64_t depth = call.a.depth();
-  const Split split = choose_split(call.a.format, call.b.format, depth);
-  const bool b_whole = call.b.rows() <= call.a.rows();
-  const Operand& whole = b_whole ? call.b : call.a;
-  const Operand& blocked = b_whole ? call.a : call.b;
-  const Limbs& whole_limbs = b_whole ? split.b : split.a;
-  const Limbs& blocked_limbs = b_whole ? split.a : split.b;
-  LimbPanel resident;
-  resident.fill(whole, whole_limbs, 0, whole.rows(), 0, depth);
-  const Finisher<I> finisher(call, kernels);
-  const std::int64_t blocks = ceil_div(blocked.rows(), kBlockRows);
-  std::vector<Events> events(static_cast<std::size_t>(blocks));
-  parallel_for(blocks, [&](std::int64_t block) {
-    const std::int64_t first = block * kBlockRows;
-    const std::int64_t rows = std::min(kBlockRows, blocked.rows() - first);
-    ExactTile<Sum> sums(kernels.dot);
-    sums.clear(rows, whole.rows());
+class ExactGemm {
+ public:
+  ExactGemm(const GemmCall& call, const isa::Kernels& kernels)
+      : kernels_(kernels),
+        finisher_(call, kernels),
+        depth_(call.a.depth()),
+        b_whole_(call.b.rows() <= call.a.rows()),
+        whole_(b_whole_ ? call.b : call.a),
+        blocked_(b_whole_ ? call.a : call.b),
+        micro_(choose_block(kernels, whole_.rows())) {
+    const Split split = choose_split(call.a.format, call.b.format, depth_);
+    whole_limbs_ = b_whole_ ? split.b : split.a;
+    blocked_limbs_ = b_whole_ ? split.a : split.b;
+    flush_ = split.block;
+  }
+
+  Events run() {
+    resident_.fill(whole_, whole_limbs_, micro_);
+    const std::int64_t blocks = ceil_div(blocked_.rows(), kBlockRows);
+    std::vector<Events> events(static_cast<std::size_t>(blocks));
+    parallel_for(blocks, [&](std::int64_t block) {
+      const std::int64_t first = block * kBlockRows;
+      const std::int64_t rows = std::min(kBlockRows, blocked_.rows() - first);
+      run_block(first, rows, events[static_cast<std::size_t>(block)]);
+    });
+    Events total;
+    for (const Events& own : events) total.merge(own);
+    return total;
+  }
+
+ private:
+  static constexpr std::int64_t kSlab = 8192;     // a block of rows and two limbs: 1.5 MB
+  static constexpr std::int64_t kBlockRows = 48;  // a multiple of every micro-kernel's rows
+
+  struct Workspace {
     LimbPanel panel;
-    for (std::int64_t k = 0; k < depth; k += kSlab) {
-      const std::int64_t end = std::min(k + kSlab, depth);
-      panel.fill(blocked, blocked_limbs, first, rows, k, end);
-      sums.add(panel, blocked_limbs, rows, resident, whole_limbs, whole.rows(), k, panel.depth(), split.block);
+    std::vector<I> values;
+    Scratch scratch;
+  };
+
+  void run_block(std::int64_t first, std::int64_t rows, Events& events) const {
+    Workspace work;
+    ExactTile<Sum> sums(kernels_, micro_);
+    const std::int64_t groups = resident_.groups();
+    if (depth_ <= kSlab) {  // each group is finished while its sums are in the first cache
+      work.panel.fill(blocked_, blocked_limbs_, first, rows, micro_.rows, 0, depth_);
+      for (std::int64_t g = 0; g < groups; ++g) {
+        sums.clear(rows, 1);
+        sums.add(0, work.panel, blocked_limbs_, resident_, whole_limbs_, g, 0, flush_);
+        finish(sums, 0, g, first, rows, work, events);
+      }
+      return;
     }
-    const Tile tile = b_whole ? Tile{first, rows, 0, whole.rows()} : Tile{0, whole.rows(), first, rows};
-    std::vector<I> values(static_cast<std::size_t>(tile.size()));
-    for (std::int64_t m = 0; m < tile.rows; ++m) {
-      for (std::int64_t n = 0; n < tile.cols; ++n) {
-        values[static_cast<std::size_t>(m * tile.cols + n)] =
-            static_cast<I>(as_signed(b_whole ? sums.at(m, n) : sums.at(n, m)));
+    sums.clear(rows, groups);
+    for (std::int64_t k = 0; k < depth_; k += kSlab) {
+      work.panel.fill(blocked_, blocked_limbs_, first, rows, micro_.rows, k, std::min(k + kSlab, depth_));
+      for (std::int64_t g = 0; g < groups; ++g) {
+        sums.add(g, work.panel, blocked_limbs_, resident_, whole_limbs_, g, k, flush_);
       }
     }
-    Scratch scratch;
-    scratch.reserve(tile.size());
-    finisher.run(tile, values, scratch, events[static_cast<std::size_t>(block)]);
-  });
-  Events total;
-  for (const Events& own : events) total.merge(own);
-  return total;
-}
+    for (std::int64_t g = 0; g < groups; ++g) finish(sums, g, g, first, rows, work, events);
+  }
+
+  void finish(const ExactTile<Sum>& sums, std::int64_t slot, std::int64_t group, std::int64_t first, std::int64_t rows,
+              Workspace& work, Events& events) const {
+    const std::int64_t other = group * micro_.cols;
+    const std::int64_t cols = std::min<std::int64_t>(micro_.cols, whole_.rows() - other);
+    const Tile tile = b_whole_ ? Tile{first, rows, other, cols} : Tile{other, cols, first, rows};
+    work.values.resize(static_cast<std::size_t>(tile.size()));
+    work.scratch.reserve(tile.size());
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const Sum* row = sums.row(slot, i);
+      for (std::int64_t j = 0; j < cols; ++j) {
+        work.values[static_cast<std::size_t>(b_whole_ ? i * cols + j : j * rows + i)] =
+            static_cast<I>(as_signed(row[j]));
+      }
+    }
+    finisher_.run(tile, work.values, work.scratch, events);
+  }
+
+  const isa::Kernels& kernels_;
+  Finisher<I> finisher_;
+  std::int64_t depth_;
+  bool b_whole_;
+  const Operand& whole_;
+  const Operand& blocked_;
+  const isa::Block& micro_;
+  Limbs whole_limbs_, blocked_limbs_;
+  std::int64_t flush_ = isa::kDepthMultiple;
+  Resident resident_;
+};
 
 }  // namespace fxsim::generic

@@ -30,9 +30,9 @@ Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
     if (!exact) {
       events = step_gemm<I>(call, kernels);
     } else if (sum_fits_64_bits(call)) {
-      events = exact_gemm<std::uint64_t, I>(call, kernels);
+      events = ExactGemm<std::uint64_t, I>(call, kernels).run();
     } else {
-      events = exact_gemm<uint128, I>(call, kernels);
+      events = ExactGemm<uint128, I>(call, kernels).run();
     }
   });
   return events;

@@ -104,5 +104,11 @@ constexpr RoundTable make_table(const std::tuple<R...>*, const std::tuple<O...>*
 constexpr RoundTable kRoundTable =
     make_table(static_cast<const Roundings*>(nullptr), static_cast<const Overflows*>(nullptr));
 
+inline void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    sums[i] += static_cast<std::uint64_t>(std::int64_t{values[i]}) << shift;
+  }
+}
+
 }  // namespace
 }  // namespace fxsim::isa

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/generic/gather.hpp"
+#include "kernels/isa/isa.hpp"
 #include "numbers/integers.hpp"
 #include "numbers/operand.hpp"
 
@@ -22,13 +23,14 @@ struct Limbs {
   constexpr int shift(int j) const { return bits * j; }
 };
 
-// Lanes of the widest vector a micro-kernel reads at once; packed rows are padded with zeros to a multiple.
-inline constexpr std::int64_t kLaneMultiple = 32;
-
 struct Split {
   Limbs a, b;
-  std::int64_t block = kLaneMultiple;  // how many k may be summed in 32 bits
+  std::int64_t block = isa::kDepthMultiple;  // how many k may be summed in 32 bits
 };
+
+constexpr std::int64_t padded_depth(std::int64_t depth) {
+  return ceil_div(depth, isa::kDepthMultiple) * isa::kDepthMultiple;
+}
 
 constexpr std::int64_t steps_in_32_bits(int magnitude_bits) { return ((std::int64_t{1} << 31) - 1) >> magnitude_bits; }
 
@@ -36,7 +38,7 @@ constexpr std::int64_t steps_in_32_bits(int magnitude_bits) { return ((std::int6
 inline Split choose_split(const Format& a, const Format& b, std::int64_t depth) {
   const int bits_a = a.magnitude_bits();
   const int bits_b = b.magnitude_bits();
-  const std::int64_t wanted = std::min<std::int64_t>(64, ceil_div(std::max<std::int64_t>(depth, 1), kLaneMultiple) * kLaneMultiple);
+  const std::int64_t wanted = std::min<std::int64_t>(64, padded_depth(std::max<std::int64_t>(depth, 1)));
   Split best;
   int fewest = 100;
   for (int na = 1; na <= 3; ++na) {
@@ -45,20 +47,22 @@ inline Split choose_split(const Format& a, const Format& b, std::int64_t depth) 
       const int lb = std::max(1, (bits_b + nb - 1) / nb);
       if (la > 15 || lb > 15 || na * nb >= fewest || steps_in_32_bits(la + lb) < wanted) continue;
       fewest = na * nb;
-      best = {{na, la}, {nb, lb}, steps_in_32_bits(la + lb) / kLaneMultiple * kLaneMultiple};
+      best = {{na, la}, {nb, lb}, steps_in_32_bits(la + lb) / isa::kDepthMultiple * isa::kDepthMultiple};
     }
   }
   return best;  // three limbs of 11 bits serve 32-bit operands, so there always is one
 }
 
-// Rows of one operand over k0 <= k < k1 as limbs: row-major, limb after limb within a row.
+// Rows of one operand over k0 <= k < k1 as limbs: row-major, limb after limb within a row. The rows are padded with
+// rows of zeros to a multiple of row_multiple.
 class LimbPanel {
  public:
-  void fill(const Operand& o, const Limbs& limbs, std::int64_t row0, std::int64_t rows, std::int64_t k0,
-            std::int64_t k1) {
+  void fill(const Operand& o, const Limbs& limbs, std::int64_t row0, std::int64_t rows, std::int64_t row_multiple,
+            std::int64_t k0, std::int64_t k1) {
     limbs_ = limbs;
-    depth_ = ceil_div(k1 - k0, kLaneMultiple) * kLaneMultiple;
-    values_.resize(static_cast<std::size_t>(rows * limbs.count * depth_));
+    depth_ = padded_depth(k1 - k0);
+    const std::int64_t padded = ceil_div(rows, row_multiple) * row_multiple;
+    values_.resize(static_cast<std::size_t>(padded * row_stride()));
     for (std::int64_t r = 0; r < rows; ++r) {
       if (limbs.count == 1) {
         gather<std::int16_t>(o, row0 + r, k0, k1, 0, row(r, 0));
@@ -69,6 +73,7 @@ class LimbPanel {
         split_row<std::int64_t>(o, row0 + r, r, k0, k1);
       }
     }
+    std::fill(values_.begin() + rows * row_stride(), values_.end(), std::int16_t{0});
   }
 
   std::int16_t* row(std::int64_t r, int limb) { return values_.data() + (r * limbs_.count + limb) * depth_; }
@@ -76,7 +81,6 @@ class LimbPanel {
     return values_.data() + (r * limbs_.count + limb) * depth_;
   }
   std::int64_t depth() const { return depth_; }
-  std::int64_t limb_stride() const { return depth_; }
   std::int64_t row_stride() const { return depth_ * limbs_.count; }
 
  private:

@@ -1,12 +1,29 @@
-// Compiled with AVX2: the same loops as the portable path, in 256-bit vectors.
-#include "kernels/generic/dot.hpp"
+// Compiled with AVX2: rounding as the portable path has it, in 256-bit vectors; multiply-add blocks of our own.
+#include <immintrin.h>
+
+#include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
 namespace {
 
-constexpr Kernels kKernels{kRoundTable, &philox_scalar, &dot_tile};
+struct Ops {
+  using Vector = __m256i;
+  static constexpr int kLanes = 8;
+  static Vector zero() { return _mm256_setzero_si256(); }
+  static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static Vector broadcast_pair(const std::int16_t* from) {
+    std::int32_t pair;
+    __builtin_memcpy(&pair, from, sizeof pair);
+    return _mm256_set1_epi32(pair);
+  }
+  static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+  static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
+};
+
+constexpr Block kBlock = make_block<Ops, 6, 2>();
+constexpr Kernels kKernels{kRoundTable, &philox_scalar, {kBlock, kBlock, kBlock}, &add_shifted};
 
 }  // namespace
 

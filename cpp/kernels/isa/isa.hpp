@@ -32,17 +32,32 @@ struct RoundTable {
   RoundIntegers integers[kRoundings][kOverflows];
 };
 
-inline constexpr int kDotRows = 4;
-inline constexpr int kDotCols = 2;
+// A micro-kernel: sums[i][j] = sum over k < depth of p_i[k] * r_j[k] for `rows` x `cols` pairs. Rows p_i lie p_stride
+// apart. With `pairs`, r holds for each pair of k the two values of every column side by side; else rows r_stride
+// apart. depth is a multiple of kDepthMultiple, and the caller bounds it so that no sum leaves 32 bits.
+struct Block {
+  int rows;
+  int cols;
+  bool pairs;
+  void (*run)(const std::int16_t* p, std::int64_t p_stride, const std::int16_t* r, std::int64_t r_stride,
+              std::int64_t depth, std::int32_t* sums);
+};
 
-// sums[i][j] = sum over k < depth of a[i][k] * b[j][k]; the caller bounds depth so that no sum leaves 32 bits.
-using DotTile = void (*)(const std::int16_t* const a[kDotRows], const std::int16_t* const b[kDotCols],
-                         std::int64_t depth, std::int32_t sums[kDotRows][kDotCols]);
+// Lanes of the widest vector a block reads at once; packed rows are padded with zeros to a multiple.
+inline constexpr std::int64_t kDepthMultiple = 32;
+
+inline constexpr int kMostBlockRows = 12;
+inline constexpr int kMostBlockCols = 64;
+inline constexpr int kBlockChoices = 3;
+
+// sums[i] += values[i] * 2^shift, mod 2^64.
+using AddShifted = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
 struct Kernels {
   RoundTable round;
   PhiloxLanes philox;
-  DotTile dot;
+  Block blocks[kBlockChoices];  // widest first; an instruction set may repeat one
+  AddShifted add_shifted;
 };
 
 struct Isa {
@@ -56,5 +71,6 @@ Isa reference();
 Isa portable();
 Isa avx2();
 Isa avx512();
+Isa avx512vnni();
 
 }  // namespace fxsim::isa

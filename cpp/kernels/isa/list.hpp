@@ -8,9 +8,12 @@
 namespace fxsim::isa {
 
 inline const std::array kIsas {
-  reference(), portable(),
+  reference(),     //
+      portable(),  //
 #if defined(__x86_64__)
-      avx2(), avx512(),
+      avx2(),        //
+      avx512(),      //
+      avx512vnni(),  //
 #endif
 };
 

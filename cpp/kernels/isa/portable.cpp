@@ -6,7 +6,7 @@
 namespace fxsim::isa {
 namespace {
 
-constexpr Kernels kKernels{kRoundTable, &philox_scalar, &dot_tile};
+constexpr Kernels kKernels{kRoundTable, &philox_scalar, {kDotBlock, kDotBlock, kDotBlock}, &add_shifted};
 
 }  // namespace
 
