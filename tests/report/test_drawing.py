@@ -30,6 +30,12 @@ def test_ticks_are_round_and_inside(lo: float, hi: float, expected: tuple[float,
     assert svg.ticks(lo, hi, 5) == pytest.approx(expected)
 
 
+def test_ticks_of_things_counted_are_whole() -> None:
+    assert svg.ticks(0, 6, 12, least=1) == (0, 1, 2, 3, 4, 5, 6)
+    assert svg.ticks(0, 1, 8, least=1) == (0, 1)
+    assert svg.ticks(0, 20, 9, least=1) == (0, 5, 10, 15, 20)  # not by 2.5
+
+
 def test_texts_are_escaped() -> None:
     assert svg.text(0, 0, "<8,4> & more") == (
         '<text x="0" y="0" class="label" text-anchor="start">&lt;8,4&gt; &amp; more</text>'

@@ -59,7 +59,7 @@ def _axes(x: Scale, y: Scale, format_y: Callable[[float], str]) -> list[str]:
     for value in svg.ticks(y.lo, y.hi, 5):
         content.append(svg.line(x.start, y(value), x.end, y(value)))
         content.append(svg.text(x.start - 8, y(value) + 4, format_y(value), anchor="end"))
-    for value in svg.ticks(x.lo, x.hi, int((x.end - x.start) / 70)):
+    for value in svg.ticks(x.lo, x.hi, int((x.end - x.start) / 70), least=1):
         content.append(svg.line(x(value), HEIGHT - _BOTTOM, x(value), HEIGHT - _BOTTOM + 4, "axis"))
         content.append(svg.text(x(value), HEIGHT - _BOTTOM + 17, f"{value:,.0f}", anchor="middle"))
     content.append(svg.line(x.start, y.start, x.end, y.start, "axis"))

@@ -87,7 +87,7 @@ def _final_cell(y: float, final: tuple[float, str], legend: Legend) -> str:
 
 def _time_axis(x: Scale, y: float) -> list[str]:
     content = []
-    for step in svg.ticks(x.lo, x.hi, 8):
+    for step in svg.ticks(x.lo, x.hi, 8, least=1):
         content.append(svg.line(x(step), y, x(step), y + 4, "axis"))
         content.append(svg.text(x(step), y + 17, f"{step:,.0f}", anchor="middle"))
     content.append(svg.text((x.start + x.end) / 2, y + 33, "optimizer step", anchor="middle"))

@@ -26,11 +26,15 @@ class Scale:
         return self.start + (value - self.lo) / (self.hi - self.lo) * (self.end - self.start)
 
 
-def ticks(lo: float, hi: float, count: int = 5) -> tuple[float, ...]:
-    """About `count` round numbers from lo to hi: multiples of 1, 2, 2.5 or 5 times a power of ten."""
-    raw = (hi - lo) / max(count, 1)
+def ticks(lo: float, hi: float, count: int = 5, *, least: float = 0.0) -> tuple[float, ...]:
+    """About `count` round numbers from lo to hi: multiples of 1, 2, 2.5 or 5 times a power of ten.
+
+    least: what their distance is a multiple of; 1 for things that are counted.
+    """
+    raw = max((hi - lo) / max(count, 1), least)
     magnitude = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= raw * 0.999)
+    steps = [factor * magnitude for factor in (1, 2, 2.5, 5, 10)]
+    step = next(each for each in steps if each >= raw * 0.999 and not (least and each % least))
     first = math.ceil(lo / step - 1e-9)
     last = math.floor(hi / step + 1e-9)
     return tuple(index * step for index in range(first, last + 1))
