@@ -1,0 +1,84 @@
+"""Exact sums at the bounds of the blocked kernels: extreme operands, sums longer than a slab, odd edges.
+
+The blocked kernels split operands into limbs of at most 15 bits, add as many products in 32 bits as a bound allows,
+and keep sums in 64 or 128 bits. Operands that are all at an end of their range reach those bounds; lengths around a
+slab (8192) and a vector (32) reach the seams.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import fxsim as fx
+
+FORMATS = [fx.Format(wl, 0, signed) for wl in (1, 8, 12, 13, 16, 17, 24, 25, 28, 31, 32) for signed in (True, False)]
+LENGTHS = [1, 31, 33, 129, 8191, 8193]
+WRAP = fx.Quantizer("<64,0>", overflow="wrap")
+
+
+@pytest.fixture(params=fx.isa.available()[1:])
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    fx.isa.force(request.param)
+    yield request.param
+    fx.isa.force(None)
+
+
+def _wrapped(value: int) -> int:
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def _filled(rows: int, columns: int, value: int, form: fx.Format) -> fx.FixedTensor:
+    return fx.FixedTensor(torch.full((rows, columns), value, dtype=form.dtype), form)
+
+
+@pytest.mark.parametrize("a_format", FORMATS, ids=str)
+def test_operands_at_the_ends_of_their_ranges(isa: str, a_format: fx.Format) -> None:
+    for b_format, k in itertools.product(FORMATS, (33, 129, 700)):
+        for a in (a_format.raw_min, a_format.raw_max):
+            for b in (b_format.raw_min, b_format.raw_max):
+                got = fx.linear(_filled(3, k, a, a_format), _filled(5, k, b, b_format), out=WRAP).raw
+                assert got.unique().tolist() == [_wrapped(k * a * b)], (isa, str(b_format), k, a, b)
+
+
+@pytest.mark.parametrize("k", LENGTHS)
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (7, 65), (65, 7), (50, 130)])
+@pytest.mark.parametrize("wl", [8, 13, 20, 24, 29, 32])
+def test_random_operands_over_slabs_and_edges(isa: str, wl: int, m: int, n: int, k: int) -> None:
+    random = np.random.default_rng([wl, m, n, k])
+    form = fx.Format(wl, 0)
+    a = random.integers(form.raw_min, form.raw_max, (m, k), endpoint=True)
+    b = random.integers(form.raw_min, form.raw_max, (n, k), endpoint=True)
+    operands = [fx.FixedTensor(torch.from_numpy(raw).to(form.dtype), form) for raw in (a, b)]
+    got = fx.linear(*operands, out=WRAP).raw.numpy()
+    with np.errstate(over="ignore"):
+        wanted = a @ b.T  # int64, mod 2^64
+    assert np.array_equal(got, wanted), isa
+
+
+@pytest.mark.parametrize("k", [5, 8200])
+def test_sums_beyond_64_bits_saturate_as_the_exact_number_says(isa: str, k: int) -> None:
+    form = fx.Format(32, 0)
+    low, high = _filled(2, k, form.raw_min, form), _filled(2, k, form.raw_max, form)
+    out = fx.Quantizer("<64,0>")
+    assert fx.linear(low, low, out=out).raw.unique().tolist() == [min(k * form.raw_min**2, 2**63 - 1)], isa
+    assert fx.linear(low, high, out=out).raw.unique().tolist() == [max(k * form.raw_min * form.raw_max, -(2**63))], isa
+    exact = fx.Quantizer(fx.Format(64, -20), rounding="floor")
+    assert fx.linear(low, low, out=exact).raw.unique().tolist() == [k * form.raw_min**2 >> 20], isa
+
+
+@pytest.mark.parametrize("wl", [20, 33, 47, 48, 49])
+def test_a_stepping_accumulator_at_the_static_bound(isa: str, wl: int) -> None:
+    """Around the width where a bound shows that nothing overflows, and where it does not."""
+    form = fx.Format(12, 0)
+    low = _filled(2, 64, form.raw_min, form)
+    step = form.raw_min**2
+    high = 2 ** (wl - 1) - 1
+    wanted = 0
+    for _ in range(64):
+        wanted = min(wanted + step, high)
+    assert fx.linear(low, low, accumulator=fx.Accumulator(wl)).raw.unique().tolist() == [wanted], isa
