@@ -36,7 +36,6 @@ class TerminalObserver:
         self._recent: dict[str, deque[Standing]] = {}
         self._tested: dict[str, float] = {}
         self._plan: Plan | None = None
-        self._stopping = False
 
     def __enter__(self) -> TerminalObserver:
         self._bars.start()
@@ -70,7 +69,6 @@ class TerminalObserver:
 
     def stopping(self) -> None:
         """The user asked to stop."""
-        self._stopping = True
         self._console.print("Stopping after this step; once more to stop at once.", highlight=False)
 
     def _state(self, run: str) -> str:
