@@ -82,3 +82,38 @@ def test_a_stepping_accumulator_at_the_static_bound(isa: str, wl: int) -> None:
     for _ in range(64):
         wanted = min(wanted + step, high)
     assert fx.linear(low, low, accumulator=fx.Accumulator(wl)).raw.unique().tolist() == [wanted], isa
+
+
+def _stepped(isa: str, wl: int, operands: tuple[fx.Format, fx.Format], overflow: str, bias: str) -> tuple[object, ...]:
+    """Outputs with counting off and on, and how often the accumulator left its range."""
+    fx.isa.force(isa)
+    random = np.random.default_rng(wl)
+    a, b = (
+        fx.FixedTensor(
+            torch.from_numpy(random.integers(f.raw_min, f.raw_max, (rows, 101), endpoint=True)).to(f.dtype), f
+        )
+        for f, rows in zip(operands, (14, 83), strict=True)
+    )
+    start = fx.FixedTensor(torch.from_numpy(random.integers(-900, 900, 83)).to(torch.int16), fx.Format(11, 0))
+    accumulator = fx.Accumulator(wl, overflow=overflow, bias=bias)
+    plain = fx.linear(a, b, start, accumulator=accumulator)
+    with fx.count() as counts:
+        counted = fx.linear(a, b, start, accumulator=accumulator)
+    assert counted == plain, isa
+    return plain.raw.tolist(), counts.total.step_overflows, counts.total.preload_overflows
+
+
+@pytest.mark.parametrize("bias", ["after", "preload"])
+@pytest.mark.parametrize("overflow", ["saturate", "saturate_symmetric", "saturate_zero", "wrap"])
+@pytest.mark.parametrize(
+    "operands", [("<8,0>", "<8,0>"), ("u<8,0>", "<8,0>"), ("<16,0>", "<9,0>"), ("<16,0>", "<16,0>")]
+)
+@pytest.mark.parametrize("wl", [2, 9, 16, 18, 24, 30, 31])
+def test_clipping_everywhere(wl: int, operands: tuple[str, str], overflow: str, bias: str) -> None:
+    formats = (fx.Format.parse(operands[0]), fx.Format.parse(operands[1]))
+    try:
+        wanted = _stepped("reference", wl, formats, overflow, bias)
+        for isa in fx.isa.available()[1:]:
+            assert _stepped(isa, wl, formats, overflow, bias) == wanted, isa
+    finally:
+        fx.isa.force(None)

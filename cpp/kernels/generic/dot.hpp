@@ -33,7 +33,7 @@ inline void run_dot(const std::int16_t* p, std::int64_t p_stride, const std::int
   for (int i = 0; i < 8; ++i) sums[i] = all[i];
 }
 
-constexpr Block kDotBlock{4, 2, false, &run_dot};
+constexpr Block kDotBlock{4, 2, false, &run_dot, 0, nullptr};
 
 }  // namespace
 }  // namespace fxsim::isa

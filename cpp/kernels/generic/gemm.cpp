@@ -1,9 +1,11 @@
-// Chooses, once a call, between the exact sum and the steps, and the integer type that is wide enough.
+// Chooses, once a call, between the exact sum, clamping steps in vectors and any steps, and the integer type that is
+// wide enough.
 #include "kernels/generic/gemm.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/generic/clamp_gemm.hpp"
 #include "kernels/generic/exact_gemm.hpp"
 #include "kernels/generic/step_gemm.hpp"
 
@@ -27,7 +29,9 @@ Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
   const bool exact = exact_sum_decides(call);
   with_width(width_needed(call), [&](auto zero) {
     using I = decltype(zero);
-    if (!exact) {
+    if (!exact && clamp_steps_fit(call, kernels)) {
+      events = clamp_gemm<I>(call, kernels);
+    } else if (!exact) {
       events = step_gemm<I>(call, kernels);
     } else if (sum_fits_64_bits(call)) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();

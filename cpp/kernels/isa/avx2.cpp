@@ -13,16 +13,28 @@ struct Ops {
   static constexpr int kLanes = 8;
   static Vector zero() { return _mm256_setzero_si256(); }
   static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static Vector load(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static Vector broadcast(std::int32_t value) { return _mm256_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
     return _mm256_set1_epi32(pair);
   }
   static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+  static Vector multiply_pairs(Vector a, Vector b) { return _mm256_madd_epi16(a, b); }
+  static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
+  static Vector minimum(Vector a, Vector b) { return _mm256_min_epi32(a, b); }
+  static Vector maximum(Vector a, Vector b) { return _mm256_max_epi32(a, b); }
+  static Vector both(Vector a, Vector b) { return _mm256_and_si256(a, b); }
+  static Vector without(Vector a, Vector b) { return _mm256_andnot_si256(b, a); }
+  static Vector count_changed(Vector counts, Vector a, Vector b) {
+    const Vector one = _mm256_set1_epi32(1);
+    return _mm256_add_epi32(counts, _mm256_andnot_si256(_mm256_cmpeq_epi32(a, b), one));
+  }
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
 
-constexpr Block kBlock = make_block<Ops, 6, 2>();
+constexpr Block kBlock = make_block<Ops, 6, 3, 2>();
 constexpr Kernels kKernels{kRoundTable, &philox_scalar, {kBlock, kBlock, kBlock}, &add_shifted};
 
 }  // namespace

@@ -55,10 +55,21 @@ struct Avx512Ops {
   static constexpr int kLanes = 16;
   static Vector zero() { return _mm512_setzero_si512(); }
   static Vector load(const std::int16_t* from) { return _mm512_loadu_si512(from); }
+  static Vector load(const std::int32_t* from) { return _mm512_loadu_si512(from); }
+  static Vector broadcast(std::int32_t value) { return _mm512_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
     return _mm512_set1_epi32(pair);
+  }
+  static Vector multiply_pairs(Vector a, Vector b) { return _mm512_madd_epi16(a, b); }
+  static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
+  static Vector minimum(Vector a, Vector b) { return _mm512_min_epi32(a, b); }
+  static Vector maximum(Vector a, Vector b) { return _mm512_max_epi32(a, b); }
+  static Vector both(Vector a, Vector b) { return _mm512_and_si512(a, b); }
+  static Vector without(Vector a, Vector b) { return _mm512_andnot_si512(b, a); }
+  static Vector count_changed(Vector counts, Vector a, Vector b) {
+    return _mm512_mask_add_epi32(counts, _mm512_cmpneq_epi32_mask(a, b), counts, _mm512_set1_epi32(1));
   }
   static void store(std::int32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
 };

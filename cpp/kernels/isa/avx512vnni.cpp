@@ -16,8 +16,10 @@ struct Ops : Avx512Ops {
   }
 };
 
-constexpr Kernels kKernels{
-    kRoundTable, &philox, {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()}, &add_shifted};
+constexpr Kernels kKernels{kRoundTable,
+                           &philox,
+                           {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(), make_block<Ops, 12, 12, 1>()},
+                           &add_shifted};
 
 }  // namespace
 

@@ -32,15 +32,22 @@ struct RoundTable {
   RoundIntegers integers[kRoundings][kOverflows];
 };
 
-// A micro-kernel: sums[i][j] = sum over k < depth of p_i[k] * r_j[k] for `rows` x `cols` pairs. Rows p_i lie p_stride
-// apart. With `pairs`, r holds for each pair of k the two values of every column side by side; else rows r_stride
-// apart. depth is a multiple of kDepthMultiple, and the caller bounds it so that no sum leaves 32 bits.
+// Micro-kernels for `cols` columns. Rows p_i lie p_stride apart. With `pairs`, r holds for each pair of k the two
+// values of every column side by side; else rows r_stride apart. depth is a multiple of kDepthMultiple.
 struct Block {
   int rows;
   int cols;
   bool pairs;
+
+  // sums[i][j] = sum over k of p_i[k] * r_j[k]; the caller bounds depth so that no sum leaves 32 bits.
   void (*run)(const std::int16_t* p, std::int64_t p_stride, const std::int16_t* r, std::int64_t r_stride,
               std::int64_t depth, std::int32_t* sums);
+
+  // For `step_rows` rows, held[i][j] is clamped to [lowest, highest] after every k; returns how often that changed it.
+  // Held values and products stay below 2^30, so their sum fits. None: there is no such kernel here.
+  int step_rows;
+  std::int64_t (*run_steps)(const std::int16_t* p, std::int64_t p_stride, const std::int16_t* r, std::int64_t depth,
+                            std::int32_t lowest, std::int32_t highest, bool count, std::int32_t* held);
 };
 
 // Lanes of the widest vector a block reads at once; packed rows are padded with zeros to a multiple.
