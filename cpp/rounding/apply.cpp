@@ -66,7 +66,7 @@ void apply_block(const Value* values, std::int64_t count, int scale, const Quant
 
 template <class Value, class Rounding, class... O>
 constexpr std::array<BlockFn<Value>, kOverflows> row(std::tuple<O...>*) {
-  return {&apply_block<Rounding, O, Value>...};
+  return {&apply_block<Rounding, Stored<O>, Value>...};
 }
 
 template <class Value, class... R>

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 
 #include "numbers/format.hpp"
 #include "rounding/residue.hpp"
@@ -54,13 +55,13 @@ struct Wrap {
   }
 };
 
-// The value is reported by the caller; what is stored meanwhile is never seen.
+// The value is reported by the caller; what is stored meanwhile is never seen, so Stored gives it no loops of its own.
 struct Error {
   static constexpr std::string_view name = "error";
-  [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
-    return Saturate::apply(v, f);
-  }
 };
+
+template <class O>
+using Stored = std::conditional_t<std::is_same_v<O, Error>, Saturate, O>;
 
 using Overflows = std::tuple<Saturate, SaturateSymmetric, SaturateZero, Wrap, Error>;
 

@@ -88,7 +88,8 @@ struct Columns {
   template <class R>
   static constexpr void fill(RoundTable& table, std::size_t row) {
     std::size_t column = 0;
-    ((table.doubles[row][column] = &round_doubles<R, O>, table.integers[row][column] = &round_integers<R, O>, ++column),
+    ((table.doubles[row][column] = &round_doubles<R, Stored<O>>,
+      table.integers[row][column] = &round_integers<R, Stored<O>>, ++column),
      ...);
   }
 };

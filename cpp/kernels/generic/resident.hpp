@@ -64,7 +64,8 @@ inline const isa::Block& choose_block(const isa::Kernels& kernels, std::int64_t 
   const isa::Block* best = &kernels.blocks[0];
   std::int64_t least = 0;
   std::int64_t cost_percent = 100;
-  for (const isa::Block& block : kernels.blocks) {
+  for (int choice = 0; choice < isa::kBlockChoices; ++choice) {
+    const isa::Block& block = kernels.blocks[choice];
     const std::int64_t cost = ceil_div(columns, block.cols) * block.cols * cost_percent;
     if (least == 0 || cost < least) {
       least = cost;

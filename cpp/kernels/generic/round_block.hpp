@@ -34,12 +34,12 @@ BlockTally round_block(const isa::Kernels* kernels, const Value* values, std::in
     constexpr int kMostBits = 30;  // of the 32 that the fast way keeps of a fraction
     if (kernels != nullptr && scale <= kMostScale && scale >= -kMostScale &&
         (!q.stochastic || q.random_bits <= kMostBits)) {
-      done = kernels->round.doubles[q.rounding][q.overflow](values, count, std::ldexp(1.0, scale + 32), q, u, raw,
-                                                            clipped, &counts);
+      done = kernels->round->doubles[q.rounding][q.overflow](values, count, std::ldexp(1.0, scale + 32), q, u, raw,
+                                                             clipped, &counts);
     }
   } else if constexpr (std::is_same_v<Value, std::int64_t>) {
     if (kernels != nullptr && scale <= 0 && scale > -64) {
-      kernels->round.integers[q.rounding][q.overflow](values, count, -scale, q, u, raw, clipped, &counts);
+      kernels->round->integers[q.rounding][q.overflow](values, count, -scale, q, u, raw, clipped, &counts);
       done = true;
     }
   }

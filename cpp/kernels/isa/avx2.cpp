@@ -35,12 +35,10 @@ struct Ops {
 };
 
 constexpr Block kBlock = make_block<Ops, 6, 3, 2>();
-constexpr Kernels kKernels{kRoundTable, &philox_scalar, {kBlock, kBlock, kBlock}, &add_shifted};
+constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
 }  // namespace
 
-Isa avx2() {
-  return {"avx2", [] { return __builtin_cpu_supports("avx2") != 0; }, &kKernels};
-}
+const Kernels kAvx2{&kRoundTable, &philox_scalar, kBlocks, &add_shifted};
 
 }  // namespace fxsim::isa

@@ -1,53 +1,24 @@
-// What the AVX-512 units share. Internal linkage, as lanes.hpp.
+// What the AVX-512 units share: operations with internal linkage, as lanes.hpp, and the kernels of avx512.cpp that the
+// units above it inherit.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
 
+#include "kernels/isa/isa.hpp"
+
 namespace fxsim::isa {
+
+namespace avx512 {
+
+extern const RoundTable kRound;
+void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]);
+void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
+
+}  // namespace avx512
+
 namespace {
-
-// Low and high halves of sixteen 32-bit products.
-struct Product {
-  __m512i low, high;
-};
-
-inline Product multiply(__m512i a, __m512i multiplier) {
-  constexpr __mmask16 kOdd = 0xAAAA;
-  const __m512i even = _mm512_mul_epu32(a, multiplier);
-  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), multiplier);
-  return {_mm512_mask_blend_epi32(kOdd, even, _mm512_slli_epi64(odd, 32)),
-          _mm512_mask_blend_epi32(kOdd, _mm512_srli_epi64(even, 32), odd)};
-}
-
-// A counter's upper half is the same in all lanes unless the lower one passes 2^32 within them, which it cannot: the
-// sixteen blocks start at a multiple of 16.
-inline void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
-  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i multiplier0 = _mm512_set1_epi32(static_cast<int>(0xD2511F53));
-  const __m512i multiplier1 = _mm512_set1_epi32(static_cast<int>(0xCD9E8D57));
-  __m512i c0 = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(first)), lane);
-  __m512i c1 = _mm512_set1_epi32(static_cast<int>(first >> 32));
-  __m512i c2 = _mm512_set1_epi32(static_cast<int>(stream));
-  __m512i c3 = _mm512_set1_epi32(static_cast<int>(stream >> 32));
-  __m512i key0 = _mm512_set1_epi32(static_cast<int>(seed));
-  __m512i key1 = _mm512_set1_epi32(static_cast<int>(seed >> 32));
-  for (int round = 0; round < 10; ++round) {
-    const Product p0 = multiply(c0, multiplier0);
-    const Product p1 = multiply(c2, multiplier1);
-    c0 = _mm512_xor_si512(_mm512_xor_si512(p1.high, c1), key0);
-    c1 = p1.low;
-    c2 = _mm512_xor_si512(_mm512_xor_si512(p0.high, c3), key1);
-    c3 = p0.low;
-    key0 = _mm512_add_epi32(key0, _mm512_set1_epi32(static_cast<int>(0x9E3779B9)));
-    key1 = _mm512_add_epi32(key1, _mm512_set1_epi32(static_cast<int>(0xBB67AE85)));
-  }
-  _mm512_storeu_si512(word[0], c0);
-  _mm512_storeu_si512(word[1], c1);
-  _mm512_storeu_si512(word[2], c2);
-  _mm512_storeu_si512(word[3], c3);
-}
 
 // The multiply-add differs between the units.
 struct Avx512Ops {
@@ -73,11 +44,6 @@ struct Avx512Ops {
   }
   static void store(std::int32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
 };
-
-inline bool avx512_supported() {
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-}
 
 }  // namespace
 }  // namespace fxsim::isa

@@ -1,6 +1,5 @@
-// Compiled with AVX-512 F, BW, DQ, VL and VNNI: multiply and add in one instruction.
+// Compiled with AVX-512 F, BW, DQ, VL and VNNI: the avx512 kernels, but multiply and add are one instruction.
 #include "kernels/generic/block.hpp"
-#include "kernels/generic/lanes.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/isa.hpp"
 
@@ -16,15 +15,11 @@ struct Ops : Avx512Ops {
   }
 };
 
-constexpr Kernels kKernels{kRoundTable,
-                           &philox,
-                           {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(), make_block<Ops, 12, 12, 1>()},
-                           &add_shifted};
+constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
+                                          make_block<Ops, 12, 12, 1>()};
 
 }  // namespace
 
-Isa avx512vnni() {
-  return {"avx512vnni", [] { return avx512_supported() && __builtin_cpu_supports("avx512vnni") != 0; }, &kKernels};
-}
+const Kernels kAvx512Vnni{&avx512::kRound, &avx512::philox, kBlocks, &avx512::add_shifted};
 
 }  // namespace fxsim::isa

@@ -61,9 +61,9 @@ inline constexpr int kBlockChoices = 3;
 using AddShifted = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
 struct Kernels {
-  RoundTable round;
+  const RoundTable* round;
   PhiloxLanes philox;
-  Block blocks[kBlockChoices];  // widest first; an instruction set may repeat one
+  const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
 };
 
@@ -73,11 +73,10 @@ struct Isa {
   const Kernels* kernels;  // none: the scalar reference loops
 };
 
-// One function a translation unit.
-Isa reference();
-Isa portable();
-Isa avx2();
-Isa avx512();
-Isa avx512vnni();
+// One a translation unit, and constants: no code of a unit runs before its instruction set was found.
+extern const Kernels kPortable;
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;
+extern const Kernels kAvx512Vnni;
 
 }  // namespace fxsim::isa

@@ -6,12 +6,10 @@
 namespace fxsim::isa {
 namespace {
 
-constexpr Kernels kKernels{kRoundTable, &philox_scalar, {kDotBlock, kDotBlock, kDotBlock}, &add_shifted};
+constexpr Block kBlocks[kBlockChoices] = {kDotBlock, kDotBlock, kDotBlock};
 
 }  // namespace
 
-Isa portable() {
-  return {"portable", [] { return true; }, &kKernels};
-}
+const Kernels kPortable{&kRoundTable, &philox_scalar, kBlocks, &add_shifted};
 
 }  // namespace fxsim::isa
