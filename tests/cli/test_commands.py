@@ -16,9 +16,11 @@ from click.testing import CliRunner, Result
 
 from fxsim.cli import main
 from fxsim.cli.commands import fxsim
+from fxsim.train import loop
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import fxsim_version
 from fxsim.train.lines import TrainLine
+from fxsim.train.observer import Observer
 from fxsim.train.runfolder import RunFolder
 
 Run = Callable[..., Result]
@@ -184,6 +186,24 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(tmp_path: Path) -> None:
     steps = [line.step for line in RunFolder.open(tmp_path / "here").metrics() if isinstance(line, TrainLine)]
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) < 400
+
+
+def test_a_second_ctrl_c_says_from_where_a_run_can_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(config: TrainConfig, path: Path, *, observer: Observer, **_: object) -> bool:
+        observer.checkpointed(1200)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", interrupted)
+    message = "Stopped at once; the last checkpoint is of step 1,200. To go on: fxsim train --resume --out here"
+    assert message in failed(run("train", "--out", "here"), 130)
+
+
+def test_a_ctrl_c_before_the_first_checkpoint_promises_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", interrupted)
+    assert "--resume" not in failed(run("train", "--out", "here"), 1)
 
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

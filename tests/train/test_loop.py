@@ -48,8 +48,7 @@ class Recorder:
     def evaluated(self, line: TestLine) -> None:
         self.tested.append(line)
 
-    def checkpointed(self, path: Path, step: int) -> None:
-        assert path.is_file()
+    def checkpointed(self, step: int) -> None:
         self.saved.append(step)
 
 
@@ -194,6 +193,16 @@ def test_a_crashed_run_resumes_to_the_same_bits(done: Path, small: Small, tmp_pa
     assert resume(path, observer=recorder)
     assert recorder.plans[0].first_step == (crash_at - 1) // 8 * 8  # the last epoch's end before the crash
     assert_same_run(done, path)
+
+
+def test_checkpoints_come_at_ends_of_epochs_and_every_so_many_steps(small: Small, tmp_path: Path) -> None:
+    recorder = Recorder(crash_at=15)
+    with pytest.raises(RuntimeError, match="crash"):
+        train(small("float32", checkpoint_every=5), tmp_path / "run", observer=recorder)
+    assert recorder.saved == [0, 5, 8, 10]
+    again = Recorder()
+    assert resume(tmp_path / "run", observer=again)
+    assert again.plans[0].first_step == 10
 
 
 def test_a_stopped_run_resumes_where_it_stopped(done: Path, small: Small, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import Final, final
 
 from rich.console import Console
@@ -19,7 +18,10 @@ _SMOOTHING: Final = 20
 
 @final
 class TerminalObserver:
-    """Shows progress; made for one run, used as a context."""
+    """Shows progress; made for one run, used as a context.
+
+    saved_step: of the last checkpoint; None before the first.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console: Final = console
@@ -36,6 +38,7 @@ class TerminalObserver:
         self._recent: dict[str, deque[Standing]] = {}
         self._tested: dict[str, float] = {}
         self._plan: Plan | None = None
+        self.saved_step: int | None = None
 
     def __enter__(self) -> TerminalObserver:
         self._bars.start()
@@ -64,8 +67,8 @@ class TerminalObserver:
         place = "finalized" if line.finalized else f"epoch {line.epoch + 1}/{self._plan.epochs}"
         self._console.print(f"{place}  {line.run}: {self._state(line.run)}", highlight=False, soft_wrap=True)
 
-    def checkpointed(self, path: Path, step: int) -> None:
-        """Checkpoints come and go without a word."""
+    def checkpointed(self, step: int) -> None:
+        self.saved_step = step
 
     def stopping(self) -> None:
         """The user asked to stop."""

@@ -38,21 +38,32 @@ RUNS: Final = Path("runs")
 def run(arguments: Arguments, given: AbstractSet[str]) -> bool:
     """Train as the options say. given: names of the options that were on the command line. True: to its end."""
     console = Console()
-    with _messages(console), TerminalObserver(console) as observer, stoppable(observer.stopping) as stop:
-        if arguments.resume:
-            path = _resumed(arguments, given)
-            finished = loop.resume(path, observer=observer, stop=stop, threads=arguments.threads)
-        else:
-            config = _configuration(arguments, given)
-            path = arguments.out or free_folder(config)
-            finished = loop.train(config, path, observer=observer, stop=stop)
+    config = None if arguments.resume else _configuration(arguments, given)
+    path = _resumed(arguments, given) if config is None else arguments.out or free_folder(config)
+    observer = TerminalObserver(console)
+    try:
+        with _messages(console), observer, stoppable(observer.stopping) as stop:
+            if config is None:
+                finished = loop.resume(path, observer=observer, stop=stop, threads=arguments.threads)
+            else:
+                finished = loop.train(config, path, observer=observer, stop=stop)
+    except KeyboardInterrupt:
+        if observer.saved_step is None:
+            raise
+        _say_how_to_resume(console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", path)
+        return False
     folder = RunFolder.open(path)
     page.write(folder)
     if finished:
         show_result(folder)
     else:
-        console.print(f"Stopped. To go on:  fxsim train --resume --out {shlex.quote(str(path))}", soft_wrap=True)
+        _say_how_to_resume(console, "Stopped.", path)
     return finished
+
+
+def _say_how_to_resume(console: Console, event: str, path: Path) -> None:
+    command = f"fxsim train --resume --out {shlex.quote(str(path))}"
+    console.print(f"{event} To go on:  {command}", highlight=False, soft_wrap=True)
 
 
 def show_result(folder: RunFolder) -> None:

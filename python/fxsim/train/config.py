@@ -29,7 +29,7 @@ class TrainConfig:
     epochs, batch_size: the last incomplete batch of an epoch is left out.
     seed: 64 bits, of the initial weights, the order of the data and every stochastic rounding.
     most_lines: lines of training metrics a network may write; in longer runs a line covers several steps.
-    checkpoint_every: steps between checkpoints, besides the one at each end of an epoch; 0 for none.
+    checkpoint_every: steps between checkpoints, besides those at the ends of epochs; 0 for no others.
     count: whether operations are counted; without it lines have no `counts`.
     train_limit, test_limit: use only the first so many samples; 0 for all.
     environment: where the run was started; it takes no part in equality of what is computed.
@@ -44,7 +44,7 @@ class TrainConfig:
     batch_size: int = 64
     seed: int = 0
     most_lines: int = 4000
-    checkpoint_every: int = 0
+    checkpoint_every: int = 100
     count: bool = True
     train_limit: int = 0
     test_limit: int = 0

@@ -202,7 +202,7 @@ class _Loop:
             torch_rng=torch.get_rng_state(),
             log_lengths=self.folder.lengths(),
         ).save(self.folder.checkpoint)
-        self.observer.checkpointed(self.folder.checkpoint, self.step)
+        self.observer.checkpointed(self.step)
 
 
 def _dataset(config: TrainConfig) -> Dataset:

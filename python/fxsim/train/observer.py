@@ -58,7 +58,7 @@ class Observer(Protocol):
     def evaluated(self, line: TestLine) -> None:
         """After every evaluation on the test data."""
 
-    def checkpointed(self, path: Path, step: int) -> None:
+    def checkpointed(self, step: int) -> None:
         """After every checkpoint: a run that ends now can be resumed from this step."""
 
 
@@ -75,5 +75,5 @@ class Silent:
     def evaluated(self, line: TestLine) -> None:
         pass
 
-    def checkpointed(self, path: Path, step: int) -> None:
+    def checkpointed(self, step: int) -> None:
         pass
