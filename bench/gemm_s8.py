@@ -60,7 +60,7 @@ def main() -> None:
 
     ours()
     if not np.array_equal(out, a.astype(np.int64) @ b.astype(np.int64).T):
-        raise SystemExit("gemm_portable: the bits are wrong, so there is nothing to time")
+        raise SystemExit("gemm_s8: the bits are wrong, so there is nothing to time")
 
     x, y = torch.from_numpy(a).float(), torch.from_numpy(b).float().T.contiguous()
     seconds = interleaved({"fxsim_s8": ours, "torch_float32": lambda: torch.mm(x, y)}, rounds=given.rounds, warmup=3)
@@ -68,7 +68,7 @@ def main() -> None:
     report(
         given,
         {
-            "benchmark": "gemm_portable",
+            "benchmark": "gemm_s8",
             "size": SIZE,
             "seconds": seconds,
             "gmac_per_s": {name: macs / time / 1e9 for name, time in seconds.items()},
