@@ -10,7 +10,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 # What exercises the compiled kernels; the rest of the suite is pure Python and gains nothing from sanitizers.
-KERNEL_TESTS = ["tests/ops", "tests/nn"]
+KERNEL_TESTS = ["tests/ops", "tests/nn", "tests/properties", "tests/test_layouts_threads.py"]
 
 
 def _cpp_files() -> list[str]:
