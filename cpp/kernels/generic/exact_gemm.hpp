@@ -16,7 +16,7 @@
 
 namespace fxsim::generic {
 
-// Whether the exact sum suffices. The bound: |sum| <= K * 2^(p + q), preload included, within the register.
+// Whether the exact sum suffices. The bound: |sum| <= K * 2^(p + q) lies within the register, which starts at 0.
 inline bool exact_sum_decides(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;
   if (acc.product) return false;

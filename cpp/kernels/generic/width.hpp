@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "kernels/api.hpp"
@@ -35,12 +36,22 @@ struct WidthBound {
     return {f.magnitude_bits(), f.fl};
   }
 
-  // The sum of what was accumulated and a bias of up to 64 bits.
-  void with_bias(Magnitude in, int bias_fl) {
-    const int fine = std::max(in.fl, bias_fl);
-    bits = std::max({bits, in.bits + fine - in.fl + kGuardBits, 64 + fine - bias_fl + kGuardBits});
+  // The sum of what was accumulated and a bias.
+  void with_bias(Magnitude in, Magnitude bias) {
+    const int fine = std::max(in.fl, bias.fl);
+    bits = std::max({bits, in.bits + fine - in.fl + kGuardBits, bias.bits + fine - bias.fl + kGuardBits});
   }
 };
+
+// Of the biases as they are: few words of a 64-bit array are that long.
+inline Magnitude bias_magnitude(const GemmCall& call) {
+  std::uint64_t all = 0;
+  for (std::int64_t n = 0; n < call.out.cols; ++n) {
+    const std::int64_t bias = call.bias[n];
+    all |= static_cast<std::uint64_t>(bias < 0 ? ~bias : bias);
+  }
+  return {static_cast<int>(std::bit_width(all)), call.bias_fl};
+}
 
 inline int width_needed(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;
@@ -55,7 +66,7 @@ inline int width_needed(const GemmCall& call) {
     const std::int64_t chunks = ceil_div(depth, acc.chunk);
     sum = bound.through(acc.outer, sum, acc.outer_at_end ? chunks : std::min(acc.outer_lanes, chunks), chunks);
   }
-  if (call.bias != nullptr) bound.with_bias(sum, call.bias_fl);
+  if (call.bias != nullptr) bound.with_bias(sum, bias_magnitude(call));
   return bound.bits;
 }
 
