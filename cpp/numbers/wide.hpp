@@ -6,7 +6,6 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "numbers/integers.hpp"
 
@@ -77,9 +76,6 @@ class Wide {
     }
     return std::strong_ordering::equal;
   }
-
-  // Decimal digits, for error texts.
-  std::string text() const;
 
  private:
   static constexpr std::size_t kLimbs = kBits / 64;

@@ -1,6 +1,5 @@
 #include "numbers/wide.hpp"
 
-#include <limits>
 #include <vector>
 
 #include "tests/cases.hpp"
@@ -63,14 +62,6 @@ TEST_CASE("carries run through all limbs") {
   REQUIRE((Wide{-1} + Wide{1} == Wide{0}));
   REQUIRE((top + Wide{-1} + Wide{1} == top));
   REQUIRE((Wide{kMin128} + Wide{kMin128} == Wide{-1} << 128));
-}
-
-TEST_CASE("decimal text") {
-  REQUIRE(Wide{0}.text() == "0");
-  REQUIRE(Wide{-1}.text() == "-1");
-  REQUIRE(Wide{std::numeric_limits<std::int64_t>::min()}.text() == "-9223372036854775808");
-  REQUIRE((Wide{1} << 128).text() == "340282366920938463463374607431768211456");
-  REQUIRE((Wide{-1} << 200).text() == "-1606938044258990275541962092341162602522202993782792835301376");
 }
 
 }  // namespace
