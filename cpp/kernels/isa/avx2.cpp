@@ -39,6 +39,11 @@ constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
 }  // namespace
 
-const Kernels kAvx2{&kRoundTable, &philox_scalar, kBlocks, &add_shifted};
+const Kernels kAvx2{
+    .round = &kRoundTable,
+    .philox = &philox_scalar,
+    .blocks = kBlocks,
+    .add_shifted = &add_shifted,
+};
 
 }  // namespace fxsim::isa

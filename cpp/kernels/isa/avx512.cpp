@@ -67,6 +67,11 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
 
 }  // namespace avx512
 
-const Kernels kAvx512{&avx512::kRound, &avx512::philox, kBlocks, &avx512::add_shifted};
+const Kernels kAvx512{
+    .round = &avx512::kRound,
+    .philox = &avx512::philox,
+    .blocks = kBlocks,
+    .add_shifted = &avx512::add_shifted,
+};
 
 }  // namespace fxsim::isa

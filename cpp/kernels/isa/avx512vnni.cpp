@@ -20,6 +20,11 @@ constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block
 
 }  // namespace
 
-const Kernels kAvx512Vnni{&avx512::kRound, &avx512::philox, kBlocks, &avx512::add_shifted};
+const Kernels kAvx512Vnni{
+    .round = &avx512::kRound,
+    .philox = &avx512::philox,
+    .blocks = kBlocks,
+    .add_shifted = &avx512::add_shifted,
+};
 
 }  // namespace fxsim::isa

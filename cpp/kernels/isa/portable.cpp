@@ -10,6 +10,11 @@ constexpr Block kBlocks[kBlockChoices] = {kDotBlock, kDotBlock, kDotBlock};
 
 }  // namespace
 
-const Kernels kPortable{&kRoundTable, &philox_scalar, kBlocks, &add_shifted};
+const Kernels kPortable{
+    .round = &kRoundTable,
+    .philox = &philox_scalar,
+    .blocks = kBlocks,
+    .add_shifted = &add_shifted,
+};
 
 }  // namespace fxsim::isa
