@@ -25,7 +25,7 @@ FLOORS = {
     "policies": 6,
     "cost": 7,
     **dict.fromkeys(("train", "data", "distributed"), 8),
-    **dict.fromkeys(("report", "export"), 9),
+    **dict.fromkeys(("report", "export", "bench"), 9),
     "cli": 10,
 }
 TOP = 11  # fxsim/__init__.py, which only re-exports

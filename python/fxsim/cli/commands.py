@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fxsim.cli import training
+from fxsim.cli import benching, training
 from fxsim.cli.failures import reported
 from fxsim.data import DATASETS
 from fxsim.models import MODELS
@@ -16,6 +17,7 @@ from fxsim.train.environment import fxsim_version
 from fxsim.train.runfolder import RunFolder
 
 _WHERE = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110})
@@ -66,3 +68,20 @@ def report(run: Path) -> None:
     folder = RunFolder.open(run)
     page.write(folder)
     training.show_result(folder)
+
+
+@fxsim.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="Run every benchmark instead of the quick ones.")
+@click.option("--rounds", type=click.IntRange(1), help="Timed repetitions.  [default: each benchmark's own]")
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads.")
+@click.option("--json", "json_file", type=_FILE, help="Write the record to this file too.")
+@click.option("--markdown", is_flag=True, help="Print the table as bench/README.md shows it.")
+@click.option("--list", "listing", is_flag=True, help="Print names and questions, and run nothing.")
+@reported
+def bench(**options: Any) -> None:
+    """Time fxsim against its peers, bits checked first.
+
+    Runs the benchmarks named; without a name the quick ones, about two minutes.
+    """
+    benching.run(benching.Arguments(**options))

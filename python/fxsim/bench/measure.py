@@ -1,0 +1,172 @@
+"""What every benchmark shares: bits checked first, contenders interleaved, ratios of pairs.
+
+All contenders run once a round, one after the other, so that a slow moment of the machine meets every one. A ratio is
+the median of the rounds' own ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, final
+
+import torch
+from torch import Tensor
+
+WARMUP: Final = 1
+"""Rounds before the first that is timed."""
+
+Verdict = Literal["aim", "must", "below"]
+
+
+class WrongBitsError(ArithmeticError):
+    """A contender's result is not the exact one: there is nothing to time."""
+
+
+def _silent(_done: int, _of: int) -> None:
+    """Watch nothing."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a benchmark is to run.
+
+    rounds: timed repetitions. toy: the smallest sizes that still go through everything, for tests; the figures then
+    mean nothing. watch: told after each round how many of how many are done.
+    """
+
+    rounds: int
+    toy: bool = False
+    watch: Callable[[int, int], None] = _silent
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What one contender took, one entry a round.
+
+    seconds: of CPU time of this thread where torch has one thread, else of wall time. wall: of wall time.
+    """
+
+    seconds: tuple[float, ...]
+    wall: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle of `seconds`."""
+        return statistics.median(self.seconds)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the result.
+
+    what: the contender of interest. against: its peer. ratio: how often the peer's time holds its own, the median of
+    the rounds' ratios; above 1 it is the faster one. must, aim: the ratio asked for, and the one hoped for. low, high:
+    the quartiles of the rounds' ratios. wall_ratio: `ratio` by wall time. seconds, against_seconds: medians.
+    """
+
+    what: str
+    against: str
+    ratio: float
+    must: float | None = None
+    aim: float | None = None
+    low: float | None = None
+    high: float | None = None
+    wall_ratio: float | None = None
+    seconds: float | None = None
+    against_seconds: float | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether aim or must is reached; None where nothing was asked for."""
+        if self.must is None:
+            return None
+        if self.aim is not None and self.ratio >= self.aim:
+            return "aim"
+        return "must" if self.ratio >= self.must else "below"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line instead of rows: what was not measured, why, and what to do about it."""
+
+    text: str
+
+
+Outcome = Iterator[Row | Note]
+"""What a benchmark yields, row by row."""
+
+
+def interleaved(contenders: Mapping[str, Callable[[], object]], settings: Settings) -> dict[str, Track]:
+    """The track of each contender, all of them run once a round after a warm-up."""
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    wall: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(-WARMUP, settings.rounds):
+        for name, run in contenders.items():
+            begun, begun_wall = clock(), time.perf_counter()
+            run()
+            ended, ended_wall = clock(), time.perf_counter()
+            if turn >= 0:
+                seconds[name].append(ended - begun)
+                wall[name].append(ended_wall - begun_wall)
+        settings.watch(turn + 1, settings.rounds)
+    return {name: Track(tuple(seconds[name]), tuple(wall[name])) for name in contenders}
+
+
+def fastest(tracks: Iterable[Track]) -> Track:
+    """The track with the lowest median: a peer at its best."""
+    return min(tracks, key=lambda track: track.median)
+
+
+def total(tracks: Iterable[Track]) -> Track:
+    """The sum of tracks, round by round."""
+    kept = list(tracks)
+    return Track(
+        tuple(map(sum, zip(*(track.seconds for track in kept), strict=True))),
+        tuple(map(sum, zip(*(track.wall for track in kept), strict=True))),
+    )
+
+
+def row(
+    what: str, against: str, ours: Track, theirs: Track, *, must: float | None = None, aim: float | None = None
+) -> Row:
+    """A line of the result from two tracks of the same rounds."""
+    ratios = _ratios(theirs.seconds, ours.seconds)
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Row(
+        what=what,
+        against=against,
+        ratio=statistics.median(ratios),
+        must=must,
+        aim=aim,
+        low=low,
+        high=high,
+        wall_ratio=statistics.median(_ratios(theirs.wall, ours.wall)),
+        seconds=ours.median,
+        against_seconds=theirs.median,
+    )
+
+
+def require_equal(what: str, got: Tensor, exact: Tensor) -> None:
+    """Refuse to go on where a result is not bit for bit the exact one.
+
+    Raises:
+        WrongBitsError: shapes or elements differ.
+    """
+    if got.shape != exact.shape:
+        raise WrongBitsError(f"{what}: shape {tuple(got.shape)} where {tuple(exact.shape)} is right; not timed")
+    wrong = int((got.to(exact.dtype) != exact).sum())
+    if wrong:
+        raise WrongBitsError(f"{what}: {wrong} of {exact.numel()} elements have wrong bits; not timed")
+
+
+def _ratios(theirs: Iterable[float], ours: Iterable[float]) -> list[float]:
+    """Of each round; a clock too coarse for a toy counts one nanosecond."""
+    return [max(a, 1e-9) / max(b, 1e-9) for a, b in zip(theirs, ours, strict=True)]

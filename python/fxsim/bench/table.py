@@ -1,0 +1,45 @@
+"""All benchmarks by name: the one place where a new one is entered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, final
+
+from fxsim.bench import gemm
+from fxsim.bench.measure import Outcome, Settings
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One benchmark: the question it answers, how it runs, its rounds unless told otherwise.
+
+    quick: whether it runs where none is named.
+    """
+
+    question: str
+    run: Callable[[Settings], Outcome]
+    rounds: int
+    quick: bool
+
+
+BENCHES: Final[Mapping[str, Bench]] = MappingProxyType(
+    {
+        "gemm": Bench("exact integer products of 8 to 32 bits against torch's", gemm.run, rounds=21, quick=True),
+    }
+)
+
+
+def chosen(names: Iterable[str]) -> tuple[str, ...]:
+    """The benchmarks named, in the table's order; the quick ones where none is.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    given = list(names)
+    unknown = sorted(set(given) - set(BENCHES))
+    if unknown:
+        raise ValueError(f"bench: {', '.join(unknown)} is unknown; give some of {', '.join(BENCHES)}")
+    return tuple(name for name in BENCHES if (name in given if given else BENCHES[name].quick))
