@@ -1,7 +1,6 @@
 #include "kernels/dispatch.hpp"
 
 #include <atomic>
-#include <cstdlib>
 
 #include "kernels/api.hpp"
 #include "kernels/generic/gemm.hpp"
@@ -12,19 +11,14 @@ namespace fxsim {
 namespace {
 
 const isa::Isa* find(std::string_view name) {
+  const Cpu cpu = this_cpu();
   for (const isa::Isa& candidate : isa::kIsas) {
-    if (candidate.name == name && candidate.supported()) return &candidate;
+    if (candidate.name == name && candidate.supported(cpu)) return &candidate;
   }
   return nullptr;
 }
 
-const isa::Isa* best() {
-  const isa::Isa* chosen = nullptr;
-  for (const isa::Isa& candidate : isa::kIsas) {
-    if (candidate.supported()) chosen = &candidate;
-  }
-  return chosen;
-}
+const isa::Isa* best() { return find(available_isas().back()); }
 
 std::atomic<const isa::Isa*> active{nullptr};
 
@@ -39,13 +33,15 @@ const isa::Isa& current() {
 
 }  // namespace
 
-std::vector<std::string> available_isas() {
+std::vector<std::string> isas_of(const Cpu& cpu) {
   std::vector<std::string> names;
   for (const isa::Isa& candidate : isa::kIsas) {
-    if (candidate.supported()) names.emplace_back(candidate.name);
+    if (candidate.supported(cpu)) names.emplace_back(candidate.name);
   }
   return names;
 }
+
+std::vector<std::string> available_isas() { return isas_of(this_cpu()); }
 
 std::string active_isa() { return std::string(current().name); }
 

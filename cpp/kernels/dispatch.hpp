@@ -5,9 +5,14 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/cpu.hpp"
+
 namespace fxsim {
 
-std::vector<std::string> available_isas();
+// The paths that a processor can run, slowest first; the last one is its default.
+std::vector<std::string> isas_of(const Cpu& cpu);
+std::vector<std::string> available_isas();  // of this machine
+
 std::string active_isa();
 bool force_isa(std::string_view name);  // false: not available here; "" goes back to the default
 

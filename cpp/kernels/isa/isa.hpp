@@ -1,10 +1,11 @@
-// An instruction set path: its name, whether this machine can run it, and its micro-kernels. Plain function pointers
+// An instruction set path: its name, which processors can run it, and its micro-kernels. Plain function pointers
 // on plain arrays: drivers, threads and memory are the same code for every path.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
+#include "kernels/cpu.hpp"
 #include "rounding/philox.hpp"
 #include "rounding/quantizer.hpp"
 
@@ -69,7 +70,7 @@ struct Kernels {
 
 struct Isa {
   std::string_view name;
-  bool (*supported)();
+  bool (*supported)(const Cpu& cpu);
   const Kernels* kernels;  // none: the scalar reference loops
 };
 

@@ -1,4 +1,4 @@
-// The ordered table of instruction sets, slowest first: the last one that the machine supports is the default.
+// The ordered table of instruction sets, slowest first: the last one that a processor supports is its default.
 #pragma once
 
 #include <array>
@@ -7,25 +7,27 @@
 
 namespace fxsim::isa {
 
-inline constexpr bool always() { return true; }
+inline constexpr bool always(const Cpu&) { return true; }
 
-#if defined(__x86_64__)
-inline bool has_avx2() { return __builtin_cpu_supports("avx2") != 0; }
+// All that the unit's flags in CMakeLists.txt allow the compiler to use.
+inline constexpr bool has_avx2(const Cpu& cpu) { return cpu.avx2 && cpu.fma; }
 
-inline bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+inline constexpr bool has_avx512(const Cpu& cpu) {
+  return has_avx2(cpu) && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl;
 }
 
-inline bool has_avx512vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
-#endif
+inline constexpr bool has_avx512vnni(const Cpu& cpu) { return has_avx512(cpu) && cpu.avx512vnni; }
 
-inline constexpr std::array kIsas {
-  Isa{"reference", &always, nullptr}, Isa{"portable", &always, &kPortable},
+// clang-format off
+inline constexpr std::array kIsas{
+  Isa{"reference", &always, nullptr},
+  Isa{"portable", &always, &kPortable},
 #if defined(__x86_64__)
-      Isa{"avx2", &has_avx2, &kAvx2}, Isa{"avx512", &has_avx512, &kAvx512},
-      Isa{"avx512vnni", &has_avx512vnni, &kAvx512Vnni},
+  Isa{"avx2", &has_avx2, &kAvx2},
+  Isa{"avx512", &has_avx512, &kAvx512},
+  Isa{"avx512vnni", &has_avx512vnni, &kAvx512Vnni},
 #endif
 };
+// clang-format on
 
 }  // namespace fxsim::isa
