@@ -40,6 +40,7 @@ bool use_pool_of(const std::string& library) {
 void register_machine(py::module_& m) {
   m.def("isa_available", &available_isas);
   m.def("isa_active", &active_isa);
+  m.def("isa_used", &used_isas);
   m.def("isa_force", &force, py::arg("name"));
   m.def("use_torch_pool", &use_pool_of, py::arg("library"));
   m.def("set_num_threads", &set_num_threads, py::arg("count"));

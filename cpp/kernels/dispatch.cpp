@@ -1,6 +1,8 @@
 #include "kernels/dispatch.hpp"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 
 #include "kernels/api.hpp"
 #include "kernels/generic/gemm.hpp"
@@ -31,6 +33,15 @@ const isa::Isa& current() {
   return *isa;
 }
 
+std::array<std::atomic<bool>, isa::kIsas.size()> used{};
+
+// The active path's kernels, for a call that is about to run them; none: the reference.
+const isa::Kernels* use() {
+  const isa::Isa& isa = current();
+  used[static_cast<std::size_t>(&isa - isa::kIsas.data())].store(true, std::memory_order_relaxed);
+  return isa.kernels;
+}
+
 }  // namespace
 
 std::vector<std::string> isas_of(const Cpu& cpu) {
@@ -43,6 +54,14 @@ std::vector<std::string> isas_of(const Cpu& cpu) {
 
 std::vector<std::string> available_isas() { return isas_of(this_cpu()); }
 
+std::vector<std::string> used_isas() {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    if (used[i].load()) names.emplace_back(isa::kIsas[i].name);
+  }
+  return names;
+}
+
 std::string active_isa() { return std::string(current().name); }
 
 bool force_isa(std::string_view name) {
@@ -53,12 +72,12 @@ bool force_isa(std::string_view name) {
 }
 
 Events gemm(const GemmCall& call) {
-  const isa::Kernels* kernels = current().kernels;
+  const isa::Kernels* kernels = use();
   return kernels == nullptr ? reference::gemm(call) : generic::gemm(call, *kernels);
 }
 
 Events quantize(const QuantizeCall& call) {
-  const isa::Kernels* kernels = current().kernels;
+  const isa::Kernels* kernels = use();
   return kernels == nullptr ? reference::quantize(call) : generic::quantize(call, *kernels);
 }
 

@@ -168,6 +168,9 @@ def philox_fill(
 
 def isa_available() -> list[str]: ...
 def isa_active() -> str: ...
+def isa_used() -> list[str]:
+    """The paths that have run a kernel in this process."""
+
 def isa_force(name: str | None) -> None:
     """Makes the named path run, None the best one; ValueError where it is not available."""
 

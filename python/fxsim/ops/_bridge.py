@@ -210,6 +210,11 @@ def isa_active() -> str:
     return _core.isa_active()
 
 
+def isa_used() -> list[str]:
+    """The instruction sets that have run a kernel in this process, slowest first."""
+    return list(_core.isa_used())
+
+
 def isa_force(name: str | None) -> None:
     """Use one instruction set; None gives the choice back."""
     _core.isa_force(name)

@@ -1,0 +1,42 @@
+"""FXSIM_REQUIRE_ISA=name[,name] makes a test session fail unless kernels ran on each of these instruction sets."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+VARIABLE = "FXSIM_REQUIRE_ISA"
+
+
+def _required() -> list[str]:
+    return os.environ.get(VARIABLE, "").replace(",", " ").split()
+
+
+def _unused() -> list[str]:
+    from fxsim import isa
+
+    return [name for name in _required() if name not in isa.used()]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _required():
+        return
+    from fxsim import isa
+
+    missing = [name for name in _required() if name not in isa.available()]
+    if missing:
+        raise pytest.UsageError(
+            f"{VARIABLE} asks for {', '.join(missing)}, which this machine cannot run; it has "
+            f"{', '.join(isa.available())}"
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _required() and _unused() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _required() and _unused():
+        terminalreporter.write_line(f"{VARIABLE}: no test ran a kernel on {', '.join(_unused())}", red=True)
