@@ -51,10 +51,11 @@ def operands(bits: int, size: int) -> tuple[FixedTensor, FixedTensor]:
 def run(settings: Settings) -> Outcome:
     """Check and time each size."""
     for size, names in _SIZES.items():
-        yield from _at(8 if settings.toy else size, names, settings)
+        yield from _at(size, names, settings)
 
 
-def _at(size: int, names: tuple[str, ...], settings: Settings) -> Outcome:
+def _at(nominal: int, names: tuple[str, ...], settings: Settings) -> Outcome:
+    size = 8 if settings.toy else nominal
     contenders: dict[str, Callable[[], object]] = {}
     for name in names:
         a, b = operands(int(name.split()[0]), size)
@@ -66,7 +67,7 @@ def _at(size: int, names: tuple[str, ...], settings: Settings) -> Outcome:
         for peer in peers:
             must, aim = _TARGETS.get((name, peer), (None, None))
             if must is not None or peer == "torch.mm float32":
-                what = f"{_WORDS.get(name, f's{name}, exact')}, {size}³"
+                what = f"{_WORDS.get(name, f's{name}, exact')}, {nominal}³"
                 yield row(what, peer, tracks[name], tracks[peer], must=must, aim=aim)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, final
 
-from fxsim.bench import gemm
+from fxsim.bench import conv, conv_backward, gemm, step_resnet20
 from fxsim.bench.measure import Outcome, Settings
 
 
@@ -27,7 +27,12 @@ class Bench:
 
 BENCHES: Final[Mapping[str, Bench]] = MappingProxyType(
     {
-        "gemm": Bench("exact integer products of 8 to 32 bits against torch's", gemm.run, rounds=21, quick=True),
+        "gemm": Bench("exact integer products of 8 to 32 bits, against torch's", gemm.run, 21, quick=True),
+        "conv": Bench("8-bit convolutions forward, against torch's", conv.run, 9, quick=True),
+        "conv_backward": Bench("gradients of 8-bit convolutions, against torch's", conv_backward.run, 9, quick=True),
+        "step_resnet20": Bench(
+            "a training step of ResNet20, against torch's float32", step_resnet20.run, 9, quick=True
+        ),
     }
 )
 

@@ -33,10 +33,11 @@ def figure(ratio: float) -> str:
 
 def markdown(record: Record) -> str:
     """The record as README shows it."""
-    lines = [str(record.machine), "", LEGEND, "", *_line(HEADINGS), *_line(("---",) * len(HEADINGS))]
+    headings = ("benchmark", *HEADINGS)
+    lines = [f"{record.machine}.", "", LEGEND, "", *_line(headings), *_line(("---",) * len(headings))]
     for section in record.sections:
         for row in section.rows:
-            lines += _line(cells(row))
+            lines += _line((section.name, *cells(row)))
     notes = [f"- {section.name}: {note.text}" for section in record.sections for note in section.notes]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 

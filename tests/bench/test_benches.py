@@ -1,0 +1,163 @@
+"""Every benchmark runs through at toy size, has the lines it is there for, and refuses wrong bits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fxsim import ops
+from fxsim.bench import gemm, step_resnet20, suite
+from fxsim.bench.measure import Note, Row, WrongBitsError
+from fxsim.bench.step_resnet20 import Subject
+from fxsim.bench.table import BENCHES, chosen
+from fxsim.tensor import FixedTensor
+
+# What each benchmark must have a line for: (what, against, must, aim) as patterns and figures.
+LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
+    "gemm": [
+        (r"s8, exact, 512", r"torch\.mm float32", 3.0, 3.6),
+        (r"s8, exact, 1024", r"torch\.mm float32", 3.0, 3.6),
+        (r"s8, exact, 512", r"torch\._int_mm", 0.9, 1.1),
+        (r"s16, 32-bit wrap, 1024", r"torch\.mm float32", 1.5, 1.9),
+        (r"s16, exact, 1024", r"torch\.mm float32", 0.5, 0.65),
+        (r"s16, exact, 512", r"torch\.mm float64", 1.1, 1.3),
+        (r"s12, exact, 512", r"torch\.mm float32", None, None),
+        (r"s20, exact, 512", r"torch\.mm float32", None, None),
+        (r"s24, exact, 512", r"torch\.mm float32", None, None),
+        (r"s32, exact, 512", r"torch\.mm int64", 3.0, 4.5),
+    ],
+    "conv": [
+        (r"words, 16→16, 32×32", r"torch float32", 2.8, 3.5),
+        (r"words, 32→64, 16×16, stride 2", r"torch float32", 2.8, 3.5),
+        (r"words, sum of ResNet20's 19", r"torch float32", 3.2, 4.0),
+        (r"words, 3→64, 224×224, 11×11 taps, stride 4", r"torch float32", 2.6, 3.4),
+        (r"words, sum of AlexNet's 5", r"torch float32", 2.6, 3.4),
+        (r"float32 in and out, sum of ResNet20's 19", r"torch fake-quantize and float32", None, None),
+    ],
+    "conv_backward": [
+        (r"input gradient, 8 bits, sum of 18", r"torch float32", 3.2, 4.2),
+        (r"input gradient, 16 bits, sum of 18", r"torch float32", 1.8, 2.4),
+        (r"input gradient, 16 bits, 64→64, 8×8", r"torch float32", 1.5, 1.75),
+        (r"weight gradient, 8 bits, 3→16, 32×32", r"torch float32", None, None),
+        (r"weight gradient, 8 bits, 16→16, 32×32", r"torch float32", 3.3, 4.2),
+        (r"weight gradient, 8 bits, sum of 19", r"torch float32", 3.7, 4.6),
+        (r"weight gradient, 16 bits, sum of 19", r"torch float32", 1.9, 2.3),
+        (r"forward and backward, 8 bits, sum of 19", r"torch float32", 2.5, 3.0),
+        (r"forward and backward, 16 bits, sum of 19", r"torch float32", 1.75, 2.1),
+    ],
+    "step_resnet20": [
+        (r"step, 8-bit gradients", r"torch float32", 1.4, 1.6),
+        (r"step, 16-bit gradients", r"torch float32", 1.2, 1.4),
+        (r"step, AdaPT, <8,4>", r"torch float32", 0.8, 1.0),
+        (r"step, AdaPT, <16,8>", r"torch float32", 0.65, 0.8),
+        (r"step, AdaPT, <24,12>", r"torch float32", 0.4, 0.6),
+    ],
+}
+
+
+class Silent:
+    """An observer that notes the names of what began."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def begun(self, name: str) -> None:
+        self.names.append(name)
+
+    def round_done(self, done: int, of: int) -> None:
+        assert 0 <= done <= of
+
+    def found(self, name: str, outcome: Row | Note) -> None:
+        assert name == self.names[-1]
+        assert isinstance(outcome, Row | Note)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def toy(name: str) -> suite.Section:
+    (section,) = suite.run([name], Silent(), rounds=1, toy=True).sections
+    return section
+
+
+@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.usefixtures("one_thread")
+def test_a_benchmark_has_its_lines(name: str) -> None:
+    section = toy(name)
+    for what, against, must, aim in LINES[name]:
+        found = [row for row in section.rows if re.match(what, row.what) and re.fullmatch(against, row.against)]
+        assert found, (what, [row.what for row in section.rows])
+        assert {(row.must, row.aim) for row in found} == {(must, aim)}, what
+    assert all(row.ratio > 0 for row in section.rows)
+
+
+def test_every_benchmark_is_described_and_some_are_quick() -> None:
+    assert set(LINES) == set(BENCHES)
+    assert all(bench.question and bench.rounds >= 9 for bench in BENCHES.values())
+    assert 0 < len(chosen([])) <= len(BENCHES)
+
+
+def test_names_are_taken_in_the_table_s_order_and_unknown_ones_refused() -> None:
+    first, second, *_ = BENCHES
+    assert chosen([second, first, second]) == (first, second)
+    with pytest.raises(ValueError, match=rf"^bench: gem, zebra is unknown; give some of {', '.join(BENCHES)}$"):
+        chosen(["zebra", first, "gem"])
+
+
+def wrong(function: Callable[..., Any]) -> Callable[..., FixedTensor]:
+    """The function of words with the first of its results off by one."""
+
+    def spoiled(*args: Any, **kwargs: Any) -> FixedTensor:
+        result = function(*args, **kwargs)
+        raw = result.raw.clone()
+        raw[(0,) * raw.ndim] ^= 1
+        return FixedTensor(raw, result.format)
+
+    return spoiled
+
+
+def forgetful(make: Callable[[nn.Module], Subject]) -> Callable[[nn.Module], Subject]:
+    """The factory, with weights that grow from one model to the next."""
+    made = count(1)
+
+    def spoiled(model: nn.Module) -> Subject:
+        subject = make(model)
+        with torch.no_grad():
+            next(subject.model.parameters()).mul_(next(made))
+        return subject
+
+    return spoiled
+
+
+SPOILS: dict[str, tuple[object, str, Any, str]] = {
+    "gemm": (gemm, "matmul", wrong(gemm.matmul), r"gemm 8: 1 of 64 elements"),
+    "conv": (ops, "conv2d", wrong(ops.conv2d), r"conv2d, 3→16, 4×4: 1 of 512 elements"),
+    "conv_backward": (ops, "conv2d_wgrad", wrong(ops.conv2d_wgrad), r"conv2d_wgrad, 3→16, 4×4: 1 of 432 elements"),
+    "step_resnet20": (
+        step_resnet20,
+        "CONTENDERS",
+        {"8 bits": (forgetful(partial(step_resnet20.static, 8)), 1.4, 1.6)},
+        r"step_resnet20, 8 bits: \d+ of \d+ elements",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.usefixtures("one_thread")
+def test_wrong_bits_are_not_timed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, function, spoiled, text = SPOILS[name]
+    monkeypatch.setattr(target, function, spoiled)
+    with pytest.raises(WrongBitsError, match=rf"^{text} have wrong bits; not timed$"):
+        toy(name)
