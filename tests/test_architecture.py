@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 # Floors of python/fxsim, by file or folder name; "_core" is the compiled module, built from cpp/.
 FLOORS = {
-    **dict.fromkeys(("formats", "rounding", "rng", "accumulator", "numerics", "tensor", "reference"), 0),
+    **dict.fromkeys(
+        ("formats", "rounding", "rng", "accumulator", "normalization", "numerics", "tensor", "reference"), 0
+    ),
     "_core": 3,
     **dict.fromkeys(("ops", "isa", "autograd"), 4),
     **dict.fromkeys(("nn", "models"), 5),

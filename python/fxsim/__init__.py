@@ -6,7 +6,7 @@ from fxsim.cost.counting import count
 from fxsim.formats import Format
 from fxsim.nn import convert, int_state_dict, load_int_state_dict, set_numerics, shard, summary
 from fxsim.numerics import Numerics
-from fxsim.ops import conv2d, linear, matmul, quantize, requantize
+from fxsim.ops import conv2d, linear, matmul, quantize, range_norm, requantize
 from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
 from fxsim.tensor import FixedTensor
@@ -33,6 +33,7 @@ __all__ = [
     "nn",
     "policies",
     "quantize",
+    "range_norm",
     "requantize",
     "set_numerics",
     "shard",

@@ -7,6 +7,7 @@ from fxsim.nn.conv2d import Conv2d
 from fxsim.nn.convert import convert, layers, set_numerics
 from fxsim.nn.linear import Linear
 from fxsim.nn.quantized import Quantized
+from fxsim.nn.range_batch_norm import RangeBatchNorm2d
 from fxsim.nn.state import int_state_dict, load_int_state_dict
 from fxsim.nn.summary import Summary, summary
 
@@ -15,6 +16,7 @@ __all__ = [
     "Layer",
     "Linear",
     "Quantized",
+    "RangeBatchNorm2d",
     "Summary",
     "Weighted",
     "convert",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,6 +50,9 @@ class Weighted(Layer):
 
     WEIGHT_ORDER = "c"
     """How the elements of the weight are numbered."""
+
+    LEADS: ClassVar[bool] = True
+    """Whether policies give the layer a format of its own; else it has that of the leading layer before it."""
 
     def _enroll(self, numerics: Numerics, layer_id: int, seed: int) -> None:
         self._kept: _Kept | None = None

@@ -115,8 +115,10 @@ def non_zeros(data: Tensor) -> int:
     return int(torch.count_nonzero(data))
 
 
-def publish_elementwise(site: Site, a: str, output: str, elements: int, events: EventCounts) -> None:
-    """A record of an op that turns every element into one other."""
+def publish_elementwise(
+    site: Site, a: str, output: str, elements: int, events: EventCounts, *, b: str = "", read: int | None = None
+) -> None:
+    """A record of an op that makes elements without multiplying pairs; it reads as many, unless `read` says more."""
     records.publish(
         OpRecord(
             layer=site.layer,
@@ -127,8 +129,9 @@ def publish_elementwise(site: Site, a: str, output: str, elements: int, events: 
             k=0,
             batch=site.batch,
             a=a,
+            b=b,
             output=output,
-            elements_read=elements,
+            elements_read=elements if read is None else read,
             elements_written=elements,
             **sum_events([events]),
         )

@@ -72,4 +72,23 @@ OPS: Final = (
         "Conv2d",
         differentiable=False,
     ),
+    Op(
+        "range_norm",
+        samples.range_norm,
+        "requantize",
+        ("range_norm", "range_statistics"),
+        ("range_norm",),
+        "elementwise",
+        "RangeBatchNorm2d",
+    ),
+    Op(
+        "range_norm_backward",
+        samples.range_norm_backward,
+        "requantize",
+        ("range_norm_backward",),
+        ("range_norm_dgrad", "range_norm_wgrad", "bias_grad"),
+        "elementwise",
+        "RangeBatchNorm2d",
+        differentiable=False,
+    ),
 )

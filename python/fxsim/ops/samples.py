@@ -25,6 +25,15 @@ INTEGER_BACKWARD = Numerics(
     grad_weight="<16,8>,stochastic",
     ste="pass",
 )
+RANGE_BACKWARD = Numerics(
+    "<6,3>,stochastic",
+    "<7,4>,stochastic",
+    "<8,3>,stochastic",
+    "<12,6>",
+    grad_output="<8,5>,stochastic",
+    grad_weight="<16,8>,stochastic",
+    grad_input="<9,6>,stochastic",
+)
 _CALL = 3
 
 
@@ -100,6 +109,26 @@ def conv2d_backward() -> Iterator[Arguments]:
         yield (_floats(2, 4, 3, 4).detach(), *saved, *settings, numerics.to_text(), *place)
 
 
+def range_norm() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.range_norm."""
+    for numerics, running in ((FLOAT_BACKWARD, False), (RANGE_BACKWARD, False), (RANGE_BACKWARD, True)):
+        weight, bias = _floats(3), _floats(3)
+        words = _words(weight, bias, numerics, "c")
+        yield (_floats(2, 3, 4, 4), weight, bias, *words, *_statistics(running), numerics.to_text(), *_place(numerics))
+
+
+def range_norm_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.range_norm_backward."""
+    for numerics, running in ((FLOAT_BACKWARD, True), (RANGE_BACKWARD, False), (FLOAT_BACKWARD, False)):
+        x, _, _, *vectors = _saved(_floats(2, 3, 4, 4), _floats(3), numerics, "channels_last", "c")
+        saved = (*x, *vectors, *_statistics(running), [True, numerics is RANGE_BACKWARD, True])
+        yield (_floats(2, 3, 4, 4).detach(), *saved, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer")
+
+
+def _statistics(running: bool) -> Arguments:
+    return torch.tensor((5, -80, 9)), torch.tensor((300, 1024, 0)), running, "reference", 1e-5
+
+
 def _floats(*shape: int) -> Tensor:
     """Values of both signs, some of them outside every format above."""
     count = torch.Size(shape).numel()
@@ -125,9 +154,11 @@ def _place(numerics: Numerics) -> Arguments:
     return 1, 2, torch.tensor(_CALL), False, 0, "layer", numerics.ste == "clipped"
 
 
-def _saved(x: Tensor, weight: Tensor, numerics: Numerics, order: str) -> tuple[Any, ...]:
+def _saved(
+    x: Tensor, weight: Tensor, numerics: Numerics, order: str, weight_order: str | None = None
+) -> tuple[Any, ...]:
     bias = _floats(weight.shape[0])
-    weight_raw, weight_clipped, _, bias_clipped = _words(weight, bias, numerics, order)
+    weight_raw, weight_clipped, _, bias_clipped = _words(weight, bias, numerics, weight_order or order)
     mask = numerics.ste == "clipped"
     step = torch.tensor(_CALL)
     x_words = quantize_ops.quantize_raw(

@@ -6,10 +6,12 @@ from fxsim.reference.counts import Counts
 from fxsim.reference.linear import linear, linear_dgrad, linear_wgrad, matmul
 from fxsim.reference.overflow import overflow_raw
 from fxsim.reference.quantize import Outcome, quantize, quantize_value, requantize
+from fxsim.reference.range_norm import Normalization, range_norm, range_norm_backward, range_statistics
 from fxsim.reference.rounding import round_real
 
 __all__ = [
     "Counts",
+    "Normalization",
     "Outcome",
     "bias_grad",
     "conv2d",
@@ -22,6 +24,9 @@ __all__ = [
     "overflow_raw",
     "quantize",
     "quantize_value",
+    "range_norm",
+    "range_norm_backward",
+    "range_statistics",
     "requantize",
     "round_real",
 ]

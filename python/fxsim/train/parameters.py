@@ -1,6 +1,6 @@
 """Which layer's format a parameter follows, and which random stream its gradient is rounded with.
 
-Weights of fxsim's layers have formats of their own. Every other parameter (biases, the vectors of a
+Weights of fxsim's matrix layers have formats of their own. Every other parameter (biases, the vectors of a
 normalisation layer, parameters of modules that stayed plain torch) takes the format of the weighted layer before it
 in `named_modules()` order; what stands before the first weighted layer takes the first one's.
 """
@@ -8,7 +8,7 @@ in `named_modules()` order; what stands before the first weighted layer takes th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import TypeGuard, final
 
 from torch import Tensor, nn
 
@@ -36,7 +36,8 @@ class Slot:
     def carrier(self) -> Tensor:
         """The values the network computes with, connected to the parameter for autograd."""
         if isinstance(self.owner, Weighted):
-            carrier = self.owner.weight_carrier() if self.is_weight else self.owner.bias_carrier()
+            is_bias = self.role is Role.GRAD_BIAS
+            carrier = self.owner.bias_carrier() if is_bias else self.owner.weight_carrier()
             if carrier is not None:
                 return carrier
         return self.parameter
@@ -60,9 +61,7 @@ def places(model: nn.Module) -> Places:
     """Walk the model once. A model without fxsim layers has no slots."""
     fixed = dict(layers(model))
     leaders = _leaders(fixed)
-    weighted = {
-        name: module for name, module in fixed.items() if leaders[name] == name and isinstance(module, Weighted)
-    }
+    weighted = {name: module for name, module in fixed.items() if leaders[name] == name and _leads(module)}
     if not weighted:
         return Places((), {}, {})
     followers = {
@@ -75,12 +74,17 @@ def _leaders(fixed: dict[str, Layer]) -> dict[str, str]:
     """The leader of every fxsim module; layers that share a weight follow the first of them."""
     first_with: dict[int, str] = {}
     leaders: dict[str, str] = {}
-    leader = next((name for name, module in fixed.items() if isinstance(module, Weighted)), "")
+    leader = next((name for name, module in fixed.items() if _leads(module)), "")
     for name, module in fixed.items():
-        if isinstance(module, Weighted):
+        if _leads(module):
             leader = first_with.setdefault(id(module.weight), name)
         leaders[name] = leader
     return leaders
+
+
+def _leads(module: nn.Module) -> TypeGuard[Weighted]:
+    """Whether a module has a format of its own."""
+    return isinstance(module, Weighted) and module.LEADS
 
 
 def _slots(model: nn.Module, fixed: dict[str, Layer], leaders: dict[str, str]) -> list[Slot]:
@@ -96,7 +100,7 @@ def _slots(model: nn.Module, fixed: dict[str, Layer], leaders: dict[str, str]) -
                 continue
             seen.add(id(parameter))
             owner = None if owner_name is None else fixed[owner_name]
-            is_weight = path == owner_name and isinstance(module, Weighted) and short == "weight"
+            is_weight = path == owner_name and _leads(module) and short == "weight"
             slots.append(
                 Slot(
                     name=f"{path}.{short}" if path else short,
