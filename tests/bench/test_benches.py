@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from functools import partial
+from io import StringIO
 from itertools import count
 from typing import Any
 
@@ -12,8 +18,8 @@ import pytest
 import torch
 from torch import nn
 
-from fxsim import ops
-from fxsim.bench import gemm, step_resnet20, suite
+from fxsim import isa, ops
+from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, step_resnet20, suite, threads
 from fxsim.bench.measure import Note, Row, WrongBitsError
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
@@ -59,6 +65,23 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"step, AdaPT, <16,8>", r"torch float32", 0.65, 0.8),
         (r"step, AdaPT, <24,12>", r"torch float32", 0.4, 0.6),
     ],
+    "avx2": [
+        (r"s8, exact, 512³, AVX2", r"torch\.mm float32, AVX2", 1.1, 1.35),
+        (r"s8, exact, 1024³, AVX2", r"torch\.mm float32, AVX2", 1.1, 1.35),
+    ],
+    "threads": [
+        (r"s8 GEMM, 1024³, two threads", r"one thread", None, None),
+        (r"weight gradient, 16→16, 32×32, two threads", r"one thread", None, None),
+    ],
+    "apytypes": [
+        (r"s8, 20 bits saturating each step, 64³", r"APyTypes", None, None),
+    ],
+    "qpytorch": [
+        (r"quantize 128 MB to 8 bits, stochastic", r"QPyTorch as shipped", None, None),
+        (r"quantize 128 MB to 8 bits, stochastic", r"QPyTorch with -O3", None, None),
+        (r"step, ResNet20, 8-bit gradients", r"QPyTorch as shipped", 4.0, 8.0),
+        (r"step, ResNet20, 8-bit gradients", r"QPyTorch with -O3", 4.0, 8.0),
+    ],
 }
 
 
@@ -87,6 +110,25 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+MISSING: dict[str, tuple[str, str]] = {
+    "apytypes": ("apytypes", r"APyTypes is not installed; install it with: pip install 'fxsim\[bench\]'"),
+    "qpytorch": (
+        "qtorch",
+        rf"QPyTorch is not usable \(.+\); install it with: {re.escape(qpytorch.INSTALL)}",
+    ),
+}
+"""The package that a benchmark cannot do without, and what it says where that is missing."""
+
+
+def needed(name: str) -> None:
+    package, _ = MISSING.get(name, ("torch", ""))
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    if name == "avx2" and "avx2" not in isa.available():
+        pytest.skip("this machine has no AVX2")
+    if name == "threads" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this process may use one processor only")
+
+
 def toy(name: str) -> suite.Section:
     (section,) = suite.run([name], Silent(), rounds=1, toy=True).sections
     return section
@@ -95,6 +137,7 @@ def toy(name: str) -> suite.Section:
 @pytest.mark.parametrize("name", BENCHES)
 @pytest.mark.usefixtures("one_thread")
 def test_a_benchmark_has_its_lines(name: str) -> None:
+    needed(name)
     section = toy(name)
     for what, against, must, aim in LINES[name]:
         found = [row for row in section.rows if re.match(what, row.what) and re.fullmatch(against, row.against)]
@@ -141,6 +184,19 @@ def forgetful(make: Callable[[nn.Module], Subject]) -> Callable[[nn.Module], Sub
     return spoiled
 
 
+def in_process(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """The other process, played by this one with a wrong product."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as err:
+        patch.setattr(avx2, "matmul", wrong(ops.matmul))
+        with pytest.raises(SystemExit) as ended:
+            avx2.main(json.loads(command[-1]))
+    return subprocess.CompletedProcess(command, ended.value.code, "", err.getvalue())
+
+
+def wrong_on_two_threads(threads: int, call: Callable[[], FixedTensor]) -> FixedTensor:
+    return wrong(call)() if threads == 2 else call()
+
+
 SPOILS: dict[str, tuple[object, str, Any, str]] = {
     "gemm": (gemm, "matmul", wrong(gemm.matmul), r"gemm 8: 1 of 64 elements"),
     "conv": (ops, "conv2d", wrong(ops.conv2d), r"conv2d, 3→16, 4×4: 1 of 512 elements"),
@@ -151,13 +207,30 @@ SPOILS: dict[str, tuple[object, str, Any, str]] = {
         {"8 bits": (forgetful(partial(step_resnet20.static, 8)), 1.4, 1.6)},
         r"step_resnet20, 8 bits: \d+ of \d+ elements",
     ),
+    "avx2": (avx2.subprocess, "run", in_process, r"avx2 gemm: 1 of 64 elements"),
+    "threads": (threads, "_on", wrong_on_two_threads, r"threads, s8 GEMM, 1024³: 1 of 64 elements"),
+    "apytypes": (apytypes_gemm, "matmul", wrong(gemm.matmul), r"apytypes: 1 of 256 elements"),
+    "qpytorch": (qpytorch, "quantize", wrong(ops.quantize), r"QPyTorch as shipped: 1 of 1000 elements"),
 }
 
 
 @pytest.mark.parametrize("name", BENCHES)
 @pytest.mark.usefixtures("one_thread")
 def test_wrong_bits_are_not_timed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed(name)
     target, function, spoiled, text = SPOILS[name]
     monkeypatch.setattr(target, function, spoiled)
     with pytest.raises(WrongBitsError, match=rf"^{text} have wrong bits; not timed$"):
         toy(name)
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_peer_that_is_missing_is_named_with_the_way_to_install_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, text = MISSING[name]
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in [each for each in sys.modules if each.startswith(f"{package}.")]:
+        monkeypatch.setitem(sys.modules, module, None)
+    section = toy(name)
+    assert section.rows == ()
+    (note,) = section.notes
+    assert re.fullmatch(text, note.text), note.text

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Final, Literal, TypeVar, final
 
 import torch
 from torch import Tensor
 
 WARMUP: Final = 1
 """Rounds before the first that is timed."""
+
+Name = TypeVar("Name", bound=Hashable)
 
 Verdict = Literal["aim", "must", "below"]
 
@@ -48,7 +50,8 @@ class Settings:
 class Track:
     """What one contender took, one entry a round.
 
-    seconds: of CPU time of this thread where torch has one thread, else of wall time. wall: of wall time.
+    seconds: of CPU time of this thread where torch has one thread, else of wall time, unless the benchmark chose
+    another clock. wall: of wall time.
     """
 
     seconds: tuple[float, ...]
@@ -103,11 +106,16 @@ Outcome = Iterator[Row | Note]
 """What a benchmark yields, row by row."""
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], settings: Settings) -> dict[str, Track]:
-    """The track of each contender, all of them run once a round after a warm-up."""
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    wall: dict[str, list[float]] = {name: [] for name in contenders}
+def interleaved(
+    contenders: Mapping[Name, Callable[[], object]], settings: Settings, *, clock: Callable[[], float] | None = None
+) -> dict[Name, Track]:
+    """The track of each contender, all of them run once a round after a warm-up.
+
+    clock: what gives seconds, where CPU time of this thread, or wall time under several threads, would not be fair.
+    """
+    clock = clock or (time.thread_time if torch.get_num_threads() == 1 else time.perf_counter)
+    seconds: dict[Name, list[float]] = {name: [] for name in contenders}
+    wall: dict[Name, list[float]] = {name: [] for name in contenders}
     for turn in range(-WARMUP, settings.rounds):
         for name, run in contenders.items():
             begun, begun_wall = clock(), time.perf_counter()

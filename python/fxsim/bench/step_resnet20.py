@@ -84,11 +84,11 @@ def small_network() -> nn.Module:
 
 def static(gradient_bits: int, model: nn.Module) -> Subject:
     """Integer forward and backward; the formats' ranges are those that such a network needs."""
-    return Subject.of(convert(model, _numerics(gradient_bits, 2), {"fc*": _numerics(gradient_bits, 6)}))
+    return Subject.of(convert(model, numerics(gradient_bits, 2), {"fc*": numerics(gradient_bits, 6)}))
 
 
-def _numerics(gradient_bits: int, exponent: int) -> Numerics:
-    """Gradients within 2^-13 * 2^exponent."""
+def numerics(gradient_bits: int, exponent: int) -> Numerics:
+    """Of a layer whose gradients are within 2^-13 * 2^exponent."""
     gradient = Quantizer(Format(gradient_bits, gradient_bits + 12 - exponent), Stochastic(16))
     return Numerics(weight=Format(8, 8), activation=Format(8, 5), grad_output=gradient)
 
