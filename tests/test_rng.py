@@ -137,7 +137,8 @@ def test_keys_are_64_bits() -> None:
 def test_roles() -> None:
     assert [(role.name, role.value) for role in Role] == [
         ("WEIGHT", 0), ("BIAS", 1), ("INPUT", 2), ("OUTPUT", 3), ("GRAD_OUTPUT", 4), ("GRAD_WEIGHT", 5),
-        ("GRAD_INPUT", 6), ("UPDATE", 7), ("POLICY", 8), ("GRAD_BIAS", 9), ("BIAS_UPDATE", 10),
+        ("GRAD_INPUT", 6), ("UPDATE", 7), ("POLICY", 8), ("GRAD_BIAS", 9), ("BIAS_UPDATE", 10), ("SECOND_INPUT", 11),
+        ("STATE", 12), ("BIAS_STATE", 13),
     ]  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def test_roles() -> None:
 def test_streams(role: Role) -> None:
     plain = 5 * 2**48 + int(role) * 2**40 + 77
     assert stream(5, role, 77) == plain
-    marked = role in (Role.INPUT, Role.OUTPUT)
+    marked = role in (Role.INPUT, Role.SECOND_INPUT, Role.OUTPUT)
     assert stream(5, role, 77, evaluation=True) == plain + (2**39 if marked else 0)
 
 

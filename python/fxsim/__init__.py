@@ -6,7 +6,7 @@ from fxsim.cost.counting import count
 from fxsim.formats import Format
 from fxsim.nn import convert, int_state_dict, load_int_state_dict, set_numerics, shard, summary
 from fxsim.numerics import Numerics
-from fxsim.ops import conv2d, linear, matmul, quantize, range_norm, requantize
+from fxsim.ops import add, avg_pool2d, clip, conv2d, linear, matmul, quantize, range_norm, relu, requantize
 from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
 from fxsim.tensor import FixedTensor
@@ -20,8 +20,11 @@ __all__ = [
     "Numerics",
     "Quantizer",
     "Stochastic",
+    "add",
     "attach",
     "autograd",
+    "avg_pool2d",
+    "clip",
     "conv2d",
     "convert",
     "count",
@@ -34,6 +37,7 @@ __all__ = [
     "policies",
     "quantize",
     "range_norm",
+    "relu",
     "requantize",
     "set_numerics",
     "shard",

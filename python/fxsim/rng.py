@@ -54,6 +54,9 @@ class Role(enum.IntEnum):
     POLICY = 8
     GRAD_BIAS = 9
     BIAS_UPDATE = 10
+    SECOND_INPUT = 11
+    STATE = 12
+    BIAS_STATE = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,8 @@ def stream(layer: int, role: Role, call: int, *, evaluation: bool = False) -> in
     Args:
         layer: index of the module among fxsim's, below 2**16.
         role: what is rounded.
-        call: below 2**39: the optimizer step for weights, biases, updates and policies, else the module's own count of
-            training forwards.
+        call: below 2**39: the optimizer step for weights, biases, updates, optimizer states and policies, else the
+            module's own count of training forwards.
         evaluation: marks inputs and outputs of evaluation forwards (bit 39); other roles have no evaluation stream,
             so that a weight is the same in training and in evaluation.
 
@@ -94,7 +97,7 @@ def stream(layer: int, role: Role, call: int, *, evaluation: bool = False) -> in
     """
     _check_below("stream: layer", layer, LAYER_LIMIT)
     _check_below("stream: call", call, CALL_LIMIT)
-    marked = evaluation and role in (Role.INPUT, Role.OUTPUT)
+    marked = evaluation and role in (Role.INPUT, Role.SECOND_INPUT, Role.OUTPUT)
     return (layer << 48) + (int(role) << 40) + call + (_EVALUATION if marked else 0)
 
 

@@ -83,6 +83,12 @@ class Layer(torch.nn.Module):
             self.calls.add_(1)
         return number
 
+    def _clips_input(self, x: Tensor) -> bool:
+        """Whether the forward must keep where x left its range."""
+        if self._numerics.ste != "clipped":
+            return False
+        return torch.compiler.is_compiling() or (torch.is_grad_enabled() and x.requires_grad)
+
     def get_extra_state(self) -> dict[str, Any]:
         """What `state_dict` keeps besides tensors."""
         return {"numerics": self._numerics_text, "seed": self.seed, "layer_id": self.layer_id}

@@ -170,12 +170,6 @@ class Weighted(Layer):
         )
         return Words(weight, clipped, bias, bias_clipped)
 
-    def _mask(self, x: Tensor) -> bool:
-        """Whether the forward must keep where x left its range."""
-        if not self._clips:
-            return False
-        return torch.compiler.is_compiling() or (torch.is_grad_enabled() and x.requires_grad)
-
     def _pending(self) -> int:
         return weight_step.pending(self.weight, self.bias, self.watch)
 

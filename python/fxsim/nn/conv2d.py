@@ -93,7 +93,7 @@ class Conv2d(Weighted, torch.nn.Conv2d):
             not self.training,
             first_sample(),
             self.name,
-            self._mask(x),
+            self._clips_input(x),
         )
         return y  # type: ignore[no-any-return]
 

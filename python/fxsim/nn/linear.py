@@ -62,6 +62,6 @@ class Linear(Weighted, torch.nn.Linear):
             not self.training,
             first_sample(),
             self.name,
-            self._mask(x),
+            self._clips_input(x),
         )
         return y  # type: ignore[no-any-return]

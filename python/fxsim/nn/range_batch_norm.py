@@ -140,7 +140,7 @@ class RangeBatchNorm2d(Weighted):
             not self.training,
             first_sample(),
             self.name,
-            self._mask(x),
+            self._clips_input(x),
         )
         if self.training and (compiling or not in_backward()):  # a recomputation is no second batch
             self._track(mean, sigma)

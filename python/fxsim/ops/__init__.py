@@ -1,9 +1,20 @@
 """Ops: integer kernels behind torch; the only importers of the compiled core."""
 
-from fxsim.ops import conv2d_ops, linear_ops, quantize_ops, range_norm_ops, records, weight_step
+from fxsim.ops import (
+    avg_pool2d_ops,
+    conv2d_ops,
+    elementwise_ops,
+    linear_ops,
+    quantize_ops,
+    range_norm_ops,
+    records,
+    weight_step,
+)
 from fxsim.ops._library import signed64
 from fxsim.ops._publish import publish_update
+from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
 from fxsim.ops.conv2d import conv2d, conv2d_dgrad, conv2d_wgrad
+from fxsim.ops.elementwise import add, clip, relu
 from fxsim.ops.linear import bias_grad, linear, linear_dgrad, linear_wgrad
 from fxsim.ops.matmul import matmul
 from fxsim.ops.quantize import quantize
@@ -12,11 +23,17 @@ from fxsim.ops.requantize import requantize
 
 __all__ = [
     "RangeStatistics",
+    "add",
+    "avg_pool2d",
+    "avg_pool2d_dgrad",
+    "avg_pool2d_ops",
     "bias_grad",
+    "clip",
     "conv2d",
     "conv2d_dgrad",
     "conv2d_ops",
     "conv2d_wgrad",
+    "elementwise_ops",
     "linear",
     "linear_dgrad",
     "linear_ops",
@@ -30,6 +47,7 @@ __all__ = [
     "range_norm_ops",
     "range_norm_wgrad",
     "records",
+    "relu",
     "requantize",
     "signed64",
     "statistics_format",

@@ -31,13 +31,13 @@ class Forward(NamedTuple):
     first_sample: int
     batch: int
 
-    def quantize_input(self, x: Tensor, *, channels_last: bool, mask: bool) -> _words.Words:
+    def quantize_input(self, x: Tensor, *, channels_last: bool, mask: bool, role: Role = Role.INPUT) -> _words.Words:
         """x as raws of the activation format."""
         check_float(self.plan.name, "x", x.dtype)
         plan = self.plan.activation
-        number = stream(self.layer_id, Role.INPUT, self.call, evaluation=self.evaluation)
+        number = stream(self.layer_id, role, self.call, evaluation=self.evaluation)
         offset = self.first_sample * math.prod(x.shape[1:])
-        site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, "input")
+        site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, role.name.lower())
         return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask)
 
     def site(self, role: Role, per_sample: int) -> Site:

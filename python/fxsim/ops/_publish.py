@@ -49,6 +49,20 @@ class EventCounts(Protocol):
     def inexact_carriers(self) -> int: ...
 
 
+class NoEvents(NamedTuple):
+    """Of an op that rounds nothing."""
+
+    product_overflows: int = 0
+    step_overflows: int = 0
+    outer_overflows: int = 0
+    preload_overflows: int = 0
+    output_overflows: int = 0
+    inexact: int = 0
+    round_to_zero: int = 0
+    random_draws: int = 0
+    inexact_carriers: int = 0
+
+
 class Site(NamedTuple):
     """Where a call stands: the layer's path, the pass, the op's name, and the stream of its random bits.
 

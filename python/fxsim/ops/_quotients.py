@@ -11,13 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from fxsim.formats import Format
-from fxsim.ops import _bridge
 from fxsim.ops._plan import WordPlan
-from fxsim.ops._publish import Site
 from fxsim.rounding import Quantizer
 
 Integers = npt.NDArray[Any]
@@ -67,7 +63,7 @@ def shifted(values: Integers, shift: int) -> Integers:
 
 
 def quotients(numerator: Integers, denominator: Integers, fl: int, quantizer: Quantizer) -> npt.NDArray[np.int64]:
-    """What `round_words` takes of numerator / denominator * 2**-fl, broadcast; denominators are positive."""
+    """Words of `quotient_fl` that round as numerator / denominator * 2**-fl does; denominators are positive."""
     bits, form = fraction_bits(quantizer), quantizer.format
     shift = form.fl + bits - fl
     numerator, denominator = shifted(numerator, max(shift, 0)), shifted(denominator, max(-shift, 0))
@@ -95,20 +91,6 @@ def each(rows: Integers, form: Format, compute: Callable[[Integers], npt.NDArray
     return table.reshape(-1).take(places)
 
 
-def round_words(
-    words: npt.NDArray[np.int64], plan: WordPlan, site: Site, dtype: torch.dtype, *, channels_last: bool
-) -> tuple[Tensor, _bridge.Events]:
-    """Quotients rounded and saturated: raws or, if `dtype` is float, carriers, numbered in C order; and the events."""
-    out = torch.empty(words.shape, dtype=dtype)
-    events = _bridge.requantize(
-        torch.from_numpy(words),
-        plan.format.fl + fraction_bits(plan.quantizer),
-        out,
-        plan.core,
-        seed=site.seed,
-        stream=site.stream,
-        index_offset=site.index_offset,
-        channels_last=channels_last,
-        name=site.name,
-    )
-    return out, events
+def quotient_fl(plan: WordPlan) -> int:
+    """The fractional length of what `quotients` gives."""
+    return plan.format.fl + fraction_bits(plan.quantizer)

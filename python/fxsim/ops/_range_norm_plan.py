@@ -13,10 +13,11 @@ from torch import Tensor
 from fxsim.formats import Format
 from fxsim.normalization import check_constant, check_eps
 from fxsim.numerics import Numerics
-from fxsim.ops import _quotients, records
+from fxsim.ops import _quotients
+from fxsim.ops._emit import emit
 from fxsim.ops._plan import LayerPlan, WordPlan, layer_plan, word_plan
-from fxsim.ops._publish import Site, publish_elementwise
-from fxsim.ops._quotients import Integers
+from fxsim.ops._publish import Site
+from fxsim.ops._quotients import Integers, quotient_fl
 from fxsim.ops._range_norm import Rules
 from fxsim.rounding import Quantizer
 
@@ -97,7 +98,7 @@ def int64(raw: Tensor) -> npt.NDArray[np.int64]:
     return words
 
 
-def emit(
+def emit_quotients(
     words: npt.NDArray[np.int64],
     shape: torch.Size,
     plan: WordPlan,
@@ -107,13 +108,7 @@ def emit(
     b: Format | None,
     read: int,
 ) -> Tensor:
-    """Quotient words rounded, in the shape of an image batch (N, C, H, W) or a vector (C,); published.
-
-    a, b: formats of the operands, and `read` their elements, for the record.
-    """
+    """Quotient words rounded, in the shape of an image batch (N, C, H, W) or a vector (C,); the rest as in `emit`."""
     image = len(shape) == 4
-    places = words.reshape(shape[0], *shape[2:], shape[1]) if image else words
-    out, events = _quotients.round_words(places, plan, site, dtype, channels_last=image)
-    if records.listening():
-        publish_elementwise(site, str(a), plan.text, out.numel(), events, b="" if b is None else str(b), read=read)
-    return out.permute(0, 3, 1, 2) if image else out
+    places = torch.from_numpy(words).view((shape[0], *shape[2:], shape[1]) if image else shape)
+    return emit(places, quotient_fl(plan), plan, site, dtype, a, b, read, channels_last=image)

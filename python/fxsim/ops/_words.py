@@ -30,7 +30,7 @@ def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, chann
 
     The result is contiguous in index order: C order, or channels last.
     """
-    source = _in_order(x.detach(), channels_last)
+    source = in_order(x.detach(), channels_last)
     out = torch.empty(source.shape, dtype=dtype)
     clipped = torch.empty(source.shape if mask else (0,), dtype=torch.bool)
     events = _bridge.quantize(
@@ -46,12 +46,12 @@ def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, chann
     )
     if records.listening():
         publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
-    return Words(_restored(out, channels_last), _restored(clipped, channels_last and mask))
+    return Words(restored(out, channels_last), restored(clipped, channels_last and mask))
 
 
 def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channels_last: bool) -> Tensor:
     """Integers of one format in another: raws, contiguous in index order."""
-    source = _in_order(raw, channels_last)
+    source = in_order(raw, channels_last)
     out = torch.empty(source.shape, dtype=plan.dtype)
     events = _bridge.requantize(
         source,
@@ -66,13 +66,13 @@ def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channel
     )
     if records.listening():
         publish_elementwise(site, str(form), plan.text, raw.numel(), events)
-    return _restored(out, channels_last)
+    return restored(out, channels_last)
 
 
 def empty_words(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
     """An unwritten tensor of x's shape with the layout that `quantize` gives."""
-    shape = _in_order(x, channels_last).shape
-    return _restored(torch.empty(shape, dtype=dtype, device=x.device), channels_last)
+    shape = in_order(x, channels_last).shape
+    return restored(torch.empty(shape, dtype=dtype, device=x.device), channels_last)
 
 
 def carrier(raw: Tensor, form: Format, dtype: torch.dtype) -> Tensor:
@@ -97,11 +97,13 @@ def check_index_order(name: str, index_order: str, dim: int) -> bool:
     return True
 
 
-def _in_order(x: Tensor, channels_last: bool) -> Tensor:
+def in_order(x: Tensor, channels_last: bool) -> Tensor:
+    """A view whose C order is the order of indices."""
     return x.permute(_to_last(x.dim())) if channels_last else x
 
 
-def _restored(x: Tensor, channels_last: bool) -> Tensor:
+def restored(x: Tensor, channels_last: bool) -> Tensor:
+    """The view that `in_order` was taken of."""
     return x.permute(_from_last(x.dim())) if channels_last else x
 
 

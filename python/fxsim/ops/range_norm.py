@@ -12,7 +12,7 @@ from fxsim.ops import _arguments, _range_norm
 from fxsim.ops._plan import WordPlan, word_plan
 from fxsim.ops._quotients import check_quantizer
 from fxsim.ops._range_norm import Statistics
-from fxsim.ops._range_norm_plan import check_operand, emit, int64, rows_of
+from fxsim.ops._range_norm_plan import check_operand, emit_quotients, int64, rows_of
 from fxsim.ops.quantize import quantizer_of
 from fxsim.ops.records import Pass
 from fxsim.rng import Key
@@ -82,7 +82,7 @@ def range_norm(
     words = _range_norm.forward(rows, int64(gain.raw), int64(shift.raw), known, rules, plan.quantizer)
     site = _arguments.site(name, Pass.FWD, key, index_offset, len(data))
     read = data.numel() + gain.numel() + shift.numel()
-    y = emit(words, data.shape, plan, site, plan.dtype, data.format, gain.format, read)
+    y = emit_quotients(words, data.shape, plan, site, plan.dtype, data.format, gain.format, read)
     form = statistics_format(data.format)
     used = (FixedTensor(torch.tensor(each), form) for each in known)
     return FixedTensor._trusted(y, plan.format), RangeStatistics(*used)
@@ -126,7 +126,7 @@ def range_norm_dgrad(
     words = _range_norm.grad_input(gradients, grad.format, rows, int64(gain.raw), known, totals, rules, plan.quantizer)
     site = _arguments.site(name, Pass.DGRAD, key, index_offset, len(data))
     read = grad.numel() + data.numel() + gain.numel()
-    raw = emit(words, data.shape, plan, site, plan.dtype, grad.format, gain.format, read)
+    raw = emit_quotients(words, data.shape, plan, site, plan.dtype, grad.format, gain.format, read)
     return FixedTensor._trusted(raw, plan.format)
 
 
@@ -152,7 +152,7 @@ def range_norm_wgrad(
     words = _range_norm.grad_weight(totals, grad.format, rules.scale(known.sigma), plan.quantizer)
     site = _arguments.site(name, Pass.WGRAD, key, index_offset, len(data))
     read = grad.numel() + data.numel()
-    raw = emit(words, data.shape[1:2], plan, site, plan.dtype, grad.format, data.format, read)
+    raw = emit_quotients(words, data.shape[1:2], plan, site, plan.dtype, grad.format, data.format, read)
     return FixedTensor._trusted(raw, plan.format)
 
 

@@ -15,7 +15,7 @@ from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import WordPlan, check_carrier
 from fxsim.ops._range_norm import Statistics
 from fxsim.ops._range_norm_float import float_gradients
-from fxsim.ops._range_norm_plan import Plan, emit, int64, range_plan, rows_of
+from fxsim.ops._range_norm_plan import Plan, emit_quotients, int64, range_plan, rows_of
 from fxsim.rng import Role
 
 _OP = "range_norm"
@@ -68,7 +68,9 @@ def range_norm(
     words = _range_norm.forward(rows, int64(weight_raw), int64(bias_raw), known, plan.rules, plan.output.quantizer)
     site = here.site(Role.OUTPUT, math.prod(x.shape[1:]))
     read = raw.numel() + 2 * channels
-    y = emit(words, raw.shape, plan.output, site, x.dtype, plan.layer.activation.format, plan.layer.weight, read)
+    y = emit_quotients(
+        words, raw.shape, plan.output, site, x.dtype, plan.layer.activation.format, plan.layer.weight, read
+    )
     return y, raw, clipped, torch.tensor(known.mean), torch.tensor(known.sigma)
 
 
@@ -132,18 +134,20 @@ def _integer_gradients(
         quotients = _range_norm.grad_input(g, gradient.format, x, weight, known, through, rules, to_input.quantizer)
         site = here.site(Role.GRAD_INPUT, math.prod(x_raw.shape[1:]))
         read = 2 * x_raw.numel() + weight_raw.numel()
-        grad_x = emit(quotients, x_raw.shape, to_input, site, here.dtype, gradient.format, layer.weight, read)
+        grad_x = emit_quotients(quotients, x_raw.shape, to_input, site, here.dtype, gradient.format, layer.weight, read)
     if needs[1]:
         quotients = _range_norm.grad_weight(totals, gradient.format, rules.scale(known.sigma), to_weight.quantizer)
         site = here.site(Role.GRAD_WEIGHT)
         read = 2 * x_raw.numel()
-        grad_weight = emit(
+        grad_weight = emit_quotients(
             quotients, weight_raw.shape, to_weight, site, here.dtype, gradient.format, layer.activation.format, read
         )
     if needs[2]:
         quotients = _range_norm.grad_bias(totals, gradient.format, to_weight.quantizer)
         site = here.site(Role.GRAD_BIAS)
-        grad_bias = emit(quotients, weight_raw.shape, to_weight, site, here.dtype, gradient.format, None, x_raw.numel())
+        grad_bias = emit_quotients(
+            quotients, weight_raw.shape, to_weight, site, here.dtype, gradient.format, None, x_raw.numel()
+        )
     return grad_x, grad_weight, grad_bias
 
 

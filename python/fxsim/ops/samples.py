@@ -125,6 +125,38 @@ def range_norm_backward() -> Iterator[Arguments]:
         yield (_floats(2, 3, 4, 4).detach(), *saved, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer")
 
 
+def add() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.add."""
+    for numerics, shape in ((FLOAT_BACKWARD, (3, 5)), (RANGE_BACKWARD, (2, 3, 4, 4))):
+        yield _floats(*shape), _floats(*shape).detach().flip(0).requires_grad_(), numerics.to_text(), *_place(numerics)
+
+
+def clip() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.clip."""
+    for numerics, bounds in ((FLOAT_BACKWARD, (0.0, None, False)), (RANGE_BACKWARD, (-1.25, 2.0, True))):
+        yield _floats(2, 3, 4, 4), *bounds, numerics.to_text(), *_place(numerics)
+
+
+def relay() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.relay."""
+    for numerics, blocked in ((FLOAT_BACKWARD, torch.empty(0, dtype=torch.bool)), (RANGE_BACKWARD, _floats(3, 5) > 1)):
+        yield _floats(3, 5).detach(), blocked, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "add", "layer"
+
+
+def avg_pool2d() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.avg_pool2d."""
+    for numerics, window in ((FLOAT_BACKWARD, ([2, 2], [2, 2], [0, 0])), (RANGE_BACKWARD, ([3, 2], [1, 2], [1, 0]))):
+        yield _floats(2, 3, 6, 4), *window, numerics.to_text(), *_place(numerics)
+
+
+def avg_pool2d_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.avg_pool2d_backward."""
+    place, blocked = (1, 2, torch.tensor(_CALL), 0, "layer"), _floats(2, 3, 6, 4).detach() > 1
+    window = ([3, 2], [1, 2], [1, 0])
+    for numerics in (FLOAT_BACKWARD, RANGE_BACKWARD):
+        yield _floats(2, 3, 6, 2).detach(), blocked, [2, 3, 6, 4], *window, numerics.to_text(), *place
+
+
 def _statistics(running: bool) -> Arguments:
     return torch.tensor((5, -80, 9)), torch.tensor((300, 1024, 0)), running, "reference", 1e-5
 

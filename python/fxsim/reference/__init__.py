@@ -3,6 +3,7 @@
 from fxsim.reference.bias import bias_grad
 from fxsim.reference.conv import conv2d, conv2d_dgrad, conv2d_wgrad
 from fxsim.reference.counts import Counts
+from fxsim.reference.elementwise import add, avg_pool2d, avg_pool2d_dgrad, clip
 from fxsim.reference.linear import linear, linear_dgrad, linear_wgrad, matmul
 from fxsim.reference.overflow import overflow_raw
 from fxsim.reference.quantize import Outcome, quantize, quantize_value, requantize
@@ -13,7 +14,11 @@ __all__ = [
     "Counts",
     "Normalization",
     "Outcome",
+    "add",
+    "avg_pool2d",
+    "avg_pool2d_dgrad",
     "bias_grad",
+    "clip",
     "conv2d",
     "conv2d_dgrad",
     "conv2d_wgrad",
