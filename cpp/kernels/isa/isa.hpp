@@ -79,5 +79,6 @@ extern const Kernels kPortable;
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 extern const Kernels kAvx512Vnni;
+extern const Kernels kNeon;
 
 }  // namespace fxsim::isa

@@ -18,6 +18,8 @@ inline constexpr bool has_avx512(const Cpu& cpu) {
 
 inline constexpr bool has_avx512vnni(const Cpu& cpu) { return has_avx512(cpu) && cpu.avx512vnni; }
 
+inline constexpr bool has_neon(const Cpu& cpu) { return cpu.asimd; }
+
 // clang-format off
 inline constexpr std::array kIsas{
   Isa{"reference", &always, nullptr},
@@ -26,6 +28,8 @@ inline constexpr std::array kIsas{
   Isa{"avx2", &has_avx2, &kAvx2},
   Isa{"avx512", &has_avx512, &kAvx512},
   Isa{"avx512vnni", &has_avx512vnni, &kAvx512Vnni},
+#elif defined(__aarch64__)
+  Isa{"neon", &has_neon, &kNeon},
 #endif
 };
 // clang-format on

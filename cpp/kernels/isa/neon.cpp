@@ -1,0 +1,75 @@
+// What every aarch64 processor has.
+#include "kernels/generic/lanes.hpp"
+#include "kernels/isa/isa.hpp"
+#include "kernels/isa/neon_common.hpp"
+
+namespace fxsim::isa {
+namespace {
+
+// Low and high halves of four 32-bit products.
+struct Product {
+  uint32x4_t low, high;
+};
+
+inline Product multiply(uint32x4_t a, uint32x2_t multiplier) {
+  const uint32x4_t lower = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), multiplier));
+  const uint32x4_t upper = vreinterpretq_u32_u64(vmull_high_u32(a, vcombine_u32(multiplier, multiplier)));
+  return {vuzp1q_u32(lower, upper), vuzp2q_u32(lower, upper)};
+}
+
+// Four of the sixteen counters. Their upper halves are the same unless the lower one passes 2^32 within them, which it
+// cannot: the sixteen blocks start at a multiple of 16.
+inline void philox_four(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16],
+                        int lane) {
+  constexpr std::uint32_t kStep[4] = {0, 1, 2, 3};
+  const uint32x2_t multiplier0 = vdup_n_u32(0xD2511F53);
+  const uint32x2_t multiplier1 = vdup_n_u32(0xCD9E8D57);
+  uint32x4_t c0 =
+      vaddq_u32(vdupq_n_u32(static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(lane)), vld1q_u32(kStep));
+  uint32x4_t c1 = vdupq_n_u32(static_cast<std::uint32_t>(first >> 32));
+  uint32x4_t c2 = vdupq_n_u32(static_cast<std::uint32_t>(stream));
+  uint32x4_t c3 = vdupq_n_u32(static_cast<std::uint32_t>(stream >> 32));
+  uint32x4_t key0 = vdupq_n_u32(static_cast<std::uint32_t>(seed));
+  uint32x4_t key1 = vdupq_n_u32(static_cast<std::uint32_t>(seed >> 32));
+  for (int round = 0; round < 10; ++round) {
+    const Product p0 = multiply(c0, multiplier0);
+    const Product p1 = multiply(c2, multiplier1);
+    c0 = veorq_u32(veorq_u32(p1.high, c1), key0);
+    c1 = p1.low;
+    c2 = veorq_u32(veorq_u32(p0.high, c3), key1);
+    c3 = p0.low;
+    key0 = vaddq_u32(key0, vdupq_n_u32(0x9E3779B9));
+    key1 = vaddq_u32(key1, vdupq_n_u32(0xBB67AE85));
+  }
+  vst1q_u32(word[0] + lane, c0);
+  vst1q_u32(word[1] + lane, c1);
+  vst1q_u32(word[2] + lane, c2);
+  vst1q_u32(word[3] + lane, c3);
+}
+
+constexpr Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
+
+}  // namespace
+
+namespace neon {
+
+const RoundTable kRound = kRoundTable;
+
+void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
+  for (int lane = 0; lane < 16; lane += 4) philox_four(first, stream, seed, word, lane);
+}
+
+void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
+  isa::add_shifted(values, count, shift, sums);
+}
+
+}  // namespace neon
+
+const Kernels kNeon{
+    .round = &neon::kRound,
+    .philox = &neon::philox,
+    .blocks = kBlocks,
+    .add_shifted = &neon::add_shifted,
+};
+
+}  // namespace fxsim::isa
