@@ -6,48 +6,22 @@
 #include "kernels/api.hpp"
 #include "tests/cases.hpp"
 #include "tests/catch.hpp"
-#include "tests/kernels/paths.hpp"
+#include "tests/kernels/gemm_cases.hpp"
 
 namespace fxsim {
 namespace {
 
+using testing::Case;
 using testing::Choices;
+using testing::choose_matrix;
+using testing::Output;
 using testing::quantizer;
+using testing::require_same;
+using testing::run;
+using testing::storage_for;
 
 // `error` has a test of its own.
 constexpr std::string_view kQuietOverflows[] = {"saturate", "saturate_symmetric", "saturate_zero", "wrap"};
-
-// Elements of a matrix, in the narrowest type that holds the format or in a wider one, with gaps between the rows.
-struct Data {
-  std::vector<std::int8_t> s8;
-  std::vector<std::int16_t> s16;
-  std::vector<std::int32_t> s32;
-  std::vector<std::int64_t> s64;
-
-  const void* fill(Choices& choose, const Format& format, std::int64_t count, Storage storage, int zero_one_in) {
-    s64.clear();
-    for (std::int64_t i = 0; i < count; ++i) s64.push_back(choose.chance(zero_one_in) ? 0 : choose.raw(format));
-    const auto narrow = [this](auto& to) {
-      to.clear();
-      for (const std::int64_t v : s64) to.push_back(static_cast<typename std::decay_t<decltype(to)>::value_type>(v));
-      return static_cast<const void*>(to.data());
-    };
-    switch (storage) {
-      case Storage::kInt8: return narrow(s8);
-      case Storage::kInt16: return narrow(s16);
-      case Storage::kInt32: return narrow(s32);
-      default: return s64.data();
-    }
-  }
-};
-
-Storage storage_for(Choices& choose, const Format& format) {
-  std::vector<Storage> fits{Storage::kInt64};
-  if (format.wl <= (format.is_signed ? 32 : 31)) fits.push_back(Storage::kInt32);
-  if (format.wl <= (format.is_signed ? 16 : 15)) fits.push_back(Storage::kInt16);
-  if (format.wl <= (format.is_signed ? 8 : 7)) fits.push_back(Storage::kInt8);
-  return choose.chance(3) ? choose.of(fits) : fits.back();
-}
 
 Format operand_format(Choices& choose) {
   const int widths[] = {1, 2, 4, 8, 8, 8, 12, 16, 16, 20, 24, 31, 32};
@@ -59,22 +33,6 @@ Quantizer register_near(Choices& choose, int fl, int wl_low, int wl_high) {
   const Format f{std::min(choose.number(wl_low, wl_high), is_signed ? 64 : 63), fl + choose.number(-6, 2), is_signed};
   const std::string_view rounding = choose.chance(3) ? "stochastic" : choose.of(testing::kDeterministic);
   return quantizer(f, rounding, choose.of(kQuietOverflows), choose.number(1, 32), choose.of(testing::kTails));
-}
-
-struct Case {
-  GemmCall call;
-  Data a, b;
-  std::vector<std::int64_t> bias;
-  bool gapless = true;
-};
-
-void choose_matrix(Choices& choose, Operand& o, Data& data, std::int64_t rows, std::int64_t depth) {
-  const std::int64_t pitch = depth + choose.number(0, 3);
-  o.pixels = {rows, 1, 1};
-  o.taps = {1, 1, depth};
-  o.stride_n = pitch;
-  o.stride_c = 1;
-  o.data = data.fill(choose, o.format, rows * pitch + 1, o.storage, choose.chance(2) ? 3 : 1000);
 }
 
 // A forward convolution: image (n, h, w, c) against weights (o, kh, kw, c).
@@ -168,42 +126,6 @@ void choose_case(Choices& choose, Case& c) {
   call.index_row_stride = call.b.rows() + choose.between(0, 3);
   call.count = true;
   c.gapless = choose.chance(2);
-}
-
-struct Output {
-  std::vector<std::int64_t> raw;
-  Events events;
-};
-
-Output run(const std::string& isa, const Case& c) {
-  GemmCall call = c.call;
-  const std::int64_t rows = call.a.rows(), cols = call.b.rows();
-  Output out;
-  out.raw.assign(static_cast<std::size_t>(rows * (cols + 2) + 5), -77);
-  call.out = {out.raw.data(), Storage::kInt64, rows, cols, c.gapless ? cols : cols + 2, 1};
-  out.events = testing::under(isa, [&call] { return gemm(call); });
-  return out;
-}
-
-void require_same(const Output& got, const Output& expected) {
-  REQUIRE(got.events.fault.index == expected.events.fault.index);
-  if (expected.events.fault.found()) {  // nothing that was written counts
-    REQUIRE(got.events.fault.phase == expected.events.fault.phase);
-    REQUIRE(got.events.fault.k == expected.events.fault.k);
-    REQUIRE(got.events.fault.value.low == expected.events.fault.value.low);
-    REQUIRE(got.events.fault.value.beyond == expected.events.fault.value.beyond);
-    return;
-  }
-  REQUIRE(got.raw == expected.raw);
-  REQUIRE(got.events.product_overflows == expected.events.product_overflows);
-  REQUIRE(got.events.step_overflows == expected.events.step_overflows);
-  REQUIRE(got.events.outer_overflows == expected.events.outer_overflows);
-  REQUIRE(got.events.preload_overflows == expected.events.preload_overflows);
-  REQUIRE(got.events.output_overflows == expected.events.output_overflows);
-  REQUIRE(got.events.inexact == expected.events.inexact);
-  REQUIRE(got.events.round_to_zero == expected.events.round_to_zero);
-  REQUIRE(got.events.random_draws == expected.events.random_draws);
-  REQUIRE(got.events.inexact_carriers == expected.events.inexact_carriers);
 }
 
 TEST_CASE("every path equals the reference on random calls") {
