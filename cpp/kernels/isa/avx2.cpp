@@ -29,7 +29,9 @@ struct Ops {
   static Vector without(Vector a, Vector b) { return _mm256_andnot_si256(b, a); }
   static Vector count_changed(Vector counts, Vector a, Vector b) {
     const Vector one = _mm256_set1_epi32(1);
-    return _mm256_add_epi32(counts, _mm256_andnot_si256(_mm256_cmpeq_epi32(a, b), one));
+    counts = _mm256_add_epi32(counts, _mm256_andnot_si256(_mm256_cmpeq_epi32(a, b), one));
+    asm("" : "+x"(counts));  // else GCC 12 puts the counting off and keeps both values, for which it has no registers
+    return counts;
   }
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
