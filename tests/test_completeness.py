@@ -17,7 +17,7 @@ import torch
 from fxsim import ops, reference
 from fxsim.cost.counting import count
 from fxsim.formats import Format
-from fxsim.ops.records import OpRecord
+from fxsim.ops.records import FLOAT32, OpRecord
 from fxsim.ops.registry import OPS, Op
 from fxsim.policies.table import POLICIES
 from fxsim.reference import overflow_raw, round_real
@@ -131,7 +131,7 @@ def test_every_op_has_samples_a_module_a_reference_and_an_integer_face(op: Op) -
         assert [name for name in op.reference if not hasattr(reference, name)] == []
         assert op.reference
         assert [name for name in op.integer if not hasattr(ops, name)] == []
-        assert op.integer
+        assert bool(op.integer) == (op.counts != "float")
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -140,6 +140,8 @@ def test_every_op_publishes_what_its_count_rule_says(op: Op) -> None:
         assert record.elements_written > 0
         if op.counts == "elementwise":
             assert (record.k, record.macs, record.elements_written) == (0, 0, record.m)
+        if op.counts == "float":
+            assert (record.k, record.macs, record.a, record.output) == (0, 0, FLOAT32, FLOAT32)
     if op.counts == "product":
         assert any(record.macs for record in published(op))
 

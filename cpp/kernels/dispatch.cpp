@@ -5,6 +5,8 @@
 #include <cstddef>
 
 #include "kernels/api.hpp"
+#include "kernels/batch_norm.hpp"
+#include "kernels/generic/batch_norm.hpp"
 #include "kernels/generic/gemm.hpp"
 #include "kernels/isa/list.hpp"
 #include "kernels/reference/reference.hpp"
@@ -40,6 +42,11 @@ const isa::Kernels* use() {
   const isa::Isa& isa = current();
   used[static_cast<std::size_t>(&isa - isa::kIsas.data())].store(true, std::memory_order_relaxed);
   return isa.kernels;
+}
+
+const isa::BatchNormPasses& batch_norm_passes() {
+  const isa::Kernels* kernels = use();
+  return kernels == nullptr ? reference::kBatchNorm : *kernels->batch_norm;
 }
 
 }  // namespace
@@ -79,6 +86,14 @@ Events gemm(const GemmCall& call) {
 Events quantize(const QuantizeCall& call) {
   const isa::Kernels* kernels = use();
   return kernels == nullptr ? reference::quantize(call) : generic::quantize(call, *kernels);
+}
+
+void batch_statistics(const BatchStatisticsCall& call) { generic::batch_statistics(call, batch_norm_passes()); }
+
+void batch_norm_relu(const BatchNormCall& call) { generic::batch_norm_relu(call, batch_norm_passes()); }
+
+void batch_norm_relu_backward(const BatchNormBackwardCall& call) {
+  generic::batch_norm_relu_backward(call, batch_norm_passes());
 }
 
 }  // namespace fxsim

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
+_Floats = npt.NDArray[np.float32]
 _Axis = tuple[int, int, int, int, int]
 
 class Quantizer:
@@ -157,6 +158,50 @@ def requantize(
     name: str = "requantize",
 ) -> Events:
     """`quantize` for an integer array of raws with fractional length `fl`."""
+
+def batch_norm_relu(
+    x: _Floats,
+    weight: _Floats | None,
+    bias: _Floats | None,
+    residual: _Floats | None,
+    statistics: _Floats,
+    *,
+    running_mean: _Floats | None,
+    running_variance: _Floats | None,
+    measure: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    out: _Floats,
+) -> None:
+    """out = (x - mean) * weight / sqrt(variance + eps) + bias + residual, and under `relu` 0 where that is negative.
+
+    Everything is float32. Images have shape (n, c, h, w) and memory that runs (n, h, w, c). `statistics` (2, c) are mean
+    and variance: given, or with `measure` those of x, two pixels or more, which are written there; then the running
+    ones, both or neither, move in place by `momentum` towards the mean and the unbiased variance.
+    """
+
+def batch_norm_relu_backward(
+    grad: _Floats,
+    x: _Floats,
+    y: _Floats | None,
+    statistics: _Floats,
+    weight: _Floats | None,
+    bias: _Floats | None,
+    *,
+    eps: float,
+    relu: bool,
+    measured: bool,
+    grad_x: _Floats,
+    grad_residual: _Floats | None,
+    grad_weight: _Floats,
+    grad_bias: _Floats,
+) -> None:
+    """The gradients of that; `measured` says that the statistics are x's own, not constants.
+
+    `y`, the result, and `grad_residual` are given together where there is a residual and a ReLU. Otherwise the
+    residual's gradient is `grad`.
+    """
 
 def k_counts(operand: Operand) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """For each k the structural zeros and the non-zero elements among the operand's rows."""

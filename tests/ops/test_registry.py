@@ -26,7 +26,7 @@ def test_what_the_table_names_exists(op: Op) -> None:
     assert all(hasattr(ops, name) for name in op.integer)
     assert op.kernel == "" or hasattr(_core, op.kernel)
     assert op.module == "" or hasattr(fx.nn, op.module)
-    assert op.counts in ("", "elementwise", "product")
+    assert op.counts in ("", "elementwise", "product", "float")
     assert (op.counts == "") == (op.reference == ())
 
 

@@ -1,6 +1,7 @@
 // Compiled with AVX2: rounding as the portable path has it, in 256-bit vectors; multiply-add blocks of our own.
 #include <immintrin.h>
 
+#include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/isa.hpp"
@@ -46,6 +47,7 @@ const Kernels kAvx2{
     .philox = &philox_scalar,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
+    .batch_norm = &VectorPasses<8, 2>::kTable,
 };
 
 }  // namespace fxsim::isa

@@ -1,4 +1,5 @@
 // Compiled with AVX-512 F, BW, DQ and VL.
+#include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/avx512_common.hpp"
@@ -32,6 +33,8 @@ constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block
 namespace avx512 {
 
 const RoundTable kRound = kRoundTable;
+
+const BatchNormPasses kBatchNorm = VectorPasses<16, 4>::kTable;
 
 // A counter's upper half is the same in all lanes unless the lower one passes 2^32 within them, which it cannot: the
 // sixteen blocks start at a multiple of 16.
@@ -72,6 +75,7 @@ const Kernels kAvx512{
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
+    .batch_norm = &avx512::kBatchNorm,
 };
 
 }  // namespace fxsim::isa

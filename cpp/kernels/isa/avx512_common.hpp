@@ -13,6 +13,7 @@ namespace fxsim::isa {
 namespace avx512 {
 
 extern const RoundTable kRound;
+extern const BatchNormPasses kBatchNorm;
 void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]);
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 

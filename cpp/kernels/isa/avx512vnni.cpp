@@ -25,6 +25,7 @@ const Kernels kAvx512Vnni{
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
+    .batch_norm = &avx512::kBatchNorm,
 };
 
 }  // namespace fxsim::isa

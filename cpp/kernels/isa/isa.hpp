@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "kernels/cpu.hpp"
+#include "kernels/isa/batch_norm_passes.hpp"
 #include "rounding/philox.hpp"
 #include "rounding/quantizer.hpp"
 
@@ -66,6 +67,7 @@ struct Kernels {
   PhiloxLanes philox;
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
+  const BatchNormPasses* batch_norm;
 };
 
 struct Isa {

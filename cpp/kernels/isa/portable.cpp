@@ -1,4 +1,5 @@
 // Plain C++ for any machine.
+#include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/dot.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/isa.hpp"
@@ -15,6 +16,7 @@ const Kernels kPortable{
     .philox = &philox_scalar,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
+    .batch_norm = &VectorPasses<4, 2>::kTable,
 };
 
 }  // namespace fxsim::isa

@@ -4,6 +4,7 @@ from fxsim.nn._layer import Layer
 from fxsim.nn._slab import shard
 from fxsim.nn._weighted import Weighted
 from fxsim.nn.avg_pool2d import AdaptiveAvgPool2d, AvgPool2d
+from fxsim.nn.batch_norm import BatchNormReLU2d
 from fxsim.nn.conv2d import Conv2d
 from fxsim.nn.convert import convert, layers, set_numerics
 from fxsim.nn.elementwise import Add, Clip, ReLU, Sum
@@ -17,6 +18,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
+    "BatchNormReLU2d",
     "Clip",
     "Conv2d",
     "Layer",

@@ -2,6 +2,7 @@
 
 from fxsim.ops import (
     avg_pool2d_ops,
+    batch_norm_ops,
     conv2d_ops,
     elementwise_ops,
     linear_ops,
@@ -27,6 +28,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_dgrad",
     "avg_pool2d_ops",
+    "batch_norm_ops",
     "bias_grad",
     "clip",
     "conv2d",

@@ -195,6 +195,82 @@ def requantize(
     )
 
 
+def _array(tensor: Tensor | None) -> npt.NDArray[np.float32] | None:
+    return None if tensor is None else tensor.numpy(force=True)
+
+
+def batch_norm_relu(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    residual: Tensor | None,
+    statistics: Tensor,
+    *,
+    running_mean: Tensor | None,
+    running_variance: Tensor | None,
+    measure: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    out: Tensor,
+) -> None:
+    """Fill `out` with x normalised, the residual added, and under `relu` cut off at 0.
+
+    All float32; images (N, C, H, W) in channels-last memory. With `measure`, `statistics` (2, C) become mean and
+    variance of x, and the running ones, if given, move towards them; else they are what to normalise with.
+    """
+    _share_threads()
+    _core.batch_norm_relu(
+        x.numpy(force=True),
+        _array(weight),
+        _array(bias),
+        _array(residual),
+        statistics.numpy(),
+        running_mean=_array(running_mean),
+        running_variance=_array(running_variance),
+        measure=measure,
+        momentum=momentum,
+        eps=eps,
+        relu=relu,
+        out=out.numpy(),
+    )
+
+
+def batch_norm_relu_backward(
+    grad: Tensor,
+    x: Tensor,
+    y: Tensor | None,
+    statistics: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    eps: float,
+    relu: bool,
+    measured: bool,
+    grad_x: Tensor,
+    grad_residual: Tensor | None,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+) -> None:
+    """Fill the gradients. y and grad_residual are given together, where a residual was added before a ReLU."""
+    _share_threads()
+    _core.batch_norm_relu_backward(
+        grad.numpy(force=True),
+        x.numpy(force=True),
+        _array(y),
+        statistics.numpy(force=True),
+        _array(weight),
+        _array(bias),
+        eps=eps,
+        relu=relu,
+        measured=measured,
+        grad_x=grad_x.numpy(),
+        grad_residual=_array(grad_residual),
+        grad_weight=grad_weight.numpy(),
+        grad_bias=grad_bias.numpy(),
+    )
+
+
 def zero_counts(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Per k of a view, the number of structural zeros and of non-zero elements among its rows."""
     return _core.k_counts(_operand(view))

@@ -19,8 +19,9 @@ class Op:
     kernel: the function of the core that computes it, "" where it computes nothing; each instruction set has it or
         inherits it.
     reference: names in `fxsim.reference` that define its bits.
-    integer: names in `fxsim.ops` of the same arithmetic on FixedTensors.
-    counts: how its records are counted: "elementwise", "product" (by k, from `count_macs`), or "" for no record.
+    integer: names in `fxsim.ops` of the same arithmetic on FixedTensors; a float op has none.
+    counts: how its records are counted: "elementwise", "product" (by k, from `count_macs`), "float" (elements of
+        float32 only), or "" for no record.
     module: the class of `fxsim.nn` that calls it, "" if none.
     differentiable: whether a gradient passes through it.
     """
@@ -112,6 +113,23 @@ OPS: Final = (
         ("avg_pool2d_dgrad",),
         "elementwise",
         "AvgPool2d",
+        differentiable=False,
+    ),
+    Op(
+        "batch_norm_relu",
+        samples.batch_norm_relu,
+        "batch_norm_relu",
+        ("batch_statistics", "batch_norm_relu"),
+        counts="float",
+        module="BatchNormReLU2d",
+    ),
+    Op(
+        "batch_norm_relu_backward",
+        samples.batch_norm_relu_backward,
+        "batch_norm_relu_backward",
+        ("batch_norm_relu_backward",),
+        counts="float",
+        module="BatchNormReLU2d",
         differentiable=False,
     ),
 )

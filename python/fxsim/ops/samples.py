@@ -161,6 +161,22 @@ def _statistics(running: bool) -> Arguments:
     return torch.tensor((5, -80, 9)), torch.tensor((300, 1024, 0)), running, "reference", 1e-5
 
 
+def batch_norm_relu() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.batch_norm_relu."""
+    row, running = _floats(3), (_floats(3).detach(), _floats(3).detach().square())
+    yield _floats(2, 3, 4, 5), row, _floats(3), _floats(2, 3, 4, 5), *running, True, 0.1, 1e-5, True, "layer"
+    yield _floats(2, 3, 4, 5), row, _floats(3), None, *running, False, 0.1, 1e-5, True, "layer"
+    yield _floats(2, 3, 4, 5), None, None, _floats(2, 3, 4, 5), None, None, True, 0.0, 1e-3, False, ""
+
+
+def batch_norm_relu_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.batch_norm_relu_backward."""
+    x, weight, bias = _floats(2, 3, 4, 5).detach(), _floats(3).detach(), _floats(3).detach()
+    rest = (torch.stack((bias, weight.square())), weight, bias)
+    yield x.neg(), x, x.flip(0), *rest, True, 1e-5, True, "layer"
+    yield x.neg(), x, None, *rest, False, 1e-5, True, "layer"
+
+
 def _floats(*shape: int) -> Tensor:
     """Values of both signs, some of them outside every format above."""
     count = torch.Size(shape).numel()

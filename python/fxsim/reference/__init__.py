@@ -1,5 +1,9 @@
-"""The numerics restated in exact Python integers and fractions: slow, obvious, and what every kernel is compared to."""
+"""The numerics restated in exact Python integers and fractions: slow, obvious, and what every kernel is compared to.
 
+The one float op that is fxsim's own, `batch_norm_relu`, is restated in single IEEE operations of NumPy.
+"""
+
+from fxsim.reference.batch_norm import Statistics, batch_norm_relu, batch_norm_relu_backward, batch_statistics
 from fxsim.reference.bias import bias_grad
 from fxsim.reference.conv import conv2d, conv2d_dgrad, conv2d_wgrad
 from fxsim.reference.counts import Counts
@@ -14,9 +18,13 @@ __all__ = [
     "Counts",
     "Normalization",
     "Outcome",
+    "Statistics",
     "add",
     "avg_pool2d",
     "avg_pool2d_dgrad",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_statistics",
     "bias_grad",
     "clip",
     "conv2d",
