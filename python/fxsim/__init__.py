@@ -4,7 +4,7 @@ from fxsim import autograd, isa, nn, policies
 from fxsim.accumulator import Accumulator
 from fxsim.cost.counting import count
 from fxsim.formats import Format
-from fxsim.nn import convert, int_state_dict, load_int_state_dict, set_numerics, shard, summary
+from fxsim.nn import convert, fuse, int_state_dict, load_int_state_dict, set_numerics, shard, summary
 from fxsim.numerics import Numerics
 from fxsim.ops import add, avg_pool2d, clip, conv2d, linear, matmul, quantize, range_norm, relu, requantize
 from fxsim.rng import Key
@@ -28,6 +28,7 @@ __all__ = [
     "conv2d",
     "convert",
     "count",
+    "fuse",
     "int_state_dict",
     "isa",
     "linear",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import torch
 from torch import nn
+
+from fxsim.nn.batch_norm import BatchNormReLU2d
 
 _WIDTHS: Final = (16, 32, 64)
 _BLOCKS_PER_STAGE: Final = 3
@@ -18,6 +20,8 @@ class BasicBlock(nn.Module):
     The shortcut is the identity where the shape stays, else a strided 1x1 convolution with BatchNorm. Modules stand in
     the order of execution, so that whoever walks `named_modules()` meets every BatchNorm right after its convolution.
     """
+
+    fusible: ClassVar = (("bn1", "relu1"), ("bn2", "relu2"))
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -35,8 +39,12 @@ class BasicBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
         y = self.relu1(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        out: torch.Tensor = self.relu2(y + self.shortcut(x))
+        y = self.conv2(y)
+        out: torch.Tensor
+        if isinstance(self.bn2, BatchNormReLU2d):
+            out = self.bn2(y, self.shortcut(x))
+        else:
+            out = self.relu2(self.bn2(y) + self.shortcut(x))
         return out
 
 
@@ -50,6 +58,8 @@ class ResNet20(nn.Module):
     Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016, section 4.2, with
     shortcuts of kind B.
     """
+
+    fusible: ClassVar = (("bn", "relu"),)
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()

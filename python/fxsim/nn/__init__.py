@@ -8,6 +8,7 @@ from fxsim.nn.batch_norm import BatchNormReLU2d
 from fxsim.nn.conv2d import Conv2d
 from fxsim.nn.convert import convert, layers, set_numerics
 from fxsim.nn.elementwise import Add, Clip, ReLU, Sum
+from fxsim.nn.fuse import Fusible, fuse
 from fxsim.nn.linear import Linear
 from fxsim.nn.quantized import Quantized
 from fxsim.nn.range_batch_norm import RangeBatchNorm2d
@@ -21,6 +22,7 @@ __all__ = [
     "BatchNormReLU2d",
     "Clip",
     "Conv2d",
+    "Fusible",
     "Layer",
     "Linear",
     "Quantized",
@@ -30,6 +32,7 @@ __all__ = [
     "Summary",
     "Weighted",
     "convert",
+    "fuse",
     "int_state_dict",
     "layers",
     "load_int_state_dict",
