@@ -18,11 +18,12 @@ import pytest
 import torch
 from torch import nn
 
-from fxsim import isa, ops
+from fxsim import isa, ops, reference
 from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, step_resnet20, suite, threads
 from fxsim.bench.measure import Note, Row, WrongBitsError
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
+from fxsim.reference import batch_norm_relu
 from fxsim.tensor import FixedTensor
 
 # What each benchmark must have a line for: (what, against, must, aim) as patterns and figures.
@@ -58,9 +59,17 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"forward and backward, 8 bits, sum of 19", r"torch float32", 2.5, 3.0),
         (r"forward and backward, 16 bits, sum of 19", r"torch float32", 1.75, 2.1),
     ],
+    "batch_norm": [
+        (r"forward, with addition, 16 channels", r"torch BatchNorm2d, addition, ReLU", None, None),
+        (r"backward, without addition, 64 channels", r"torch BatchNorm2d, ReLU", None, None),
+        (r"forward, with addition, sum of the three", r"torch BatchNorm2d, addition, ReLU", 1.8, None),
+        (r"backward, with addition, sum of the three", r"torch BatchNorm2d, addition, ReLU", 1.8, None),
+    ],
     "step_resnet20": [
-        (r"step, 8-bit gradients", r"torch float32", 1.4, 1.6),
-        (r"step, 16-bit gradients", r"torch float32", 1.2, 1.4),
+        (r"step, 8-bit gradients$", r"torch float32", 1.4, 1.6),
+        (r"step, 16-bit gradients$", r"torch float32", 1.2, 1.4),
+        (r"step, 8-bit gradients, fused BatchNorm", r"torch float32", 1.75, 2.1),
+        (r"step, 16-bit gradients, fused BatchNorm", r"torch float32", 1.45, 1.75),
         (r"step, AdaPT, <8,4>", r"torch float32", 0.8, 1.0),
         (r"step, AdaPT, <16,8>", r"torch float32", 0.65, 0.8),
         (r"step, AdaPT, <24,12>", r"torch float32", 0.4, 0.6),
@@ -201,6 +210,12 @@ SPOILS: dict[str, tuple[object, str, Any, str]] = {
     "gemm": (gemm, "matmul", wrong(gemm.matmul), r"gemm 8: 1 of 64 elements"),
     "conv": (ops, "conv2d", wrong(ops.conv2d), r"conv2d, 3→16, 4×4: 1 of 512 elements"),
     "conv_backward": (ops, "conv2d_wgrad", wrong(ops.conv2d_wgrad), r"conv2d_wgrad, 3→16, 4×4: 1 of 432 elements"),
+    "batch_norm": (
+        reference,
+        "batch_norm_relu",
+        lambda *args, **kwargs: -batch_norm_relu(*args, **kwargs),
+        r"batch_norm_relu, with addition, 16 channels, 4×4: \d+ of 512 elements",
+    ),
     "step_resnet20": (
         step_resnet20,
         "CONTENDERS",

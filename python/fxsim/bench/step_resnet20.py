@@ -2,9 +2,9 @@
 
 Batch 128, SGD with momentum, torch's float32 in the better of its two memory formats. Weights and activations of 8
 bits rounded to nearest even, gradients of 8 or 16 bits rounded stochastically to a given scale, integer input and
-weight gradients; batch normalisation, ReLU and the optimizer are torch's. Then AdaPT at a word length of each class
-(everything rounded stochastically, backward pass in float32 on the quantized operands), its histories and gradient
-rule included; it decides on no new format within so few steps.
+weight gradients; batch normalisation, ReLU and the optimizer are torch's, or the first two fused (`fx.fuse`). Then
+AdaPT at a word length of each class (everything rounded stochastically, backward pass in float32 on the quantized
+operands), its histories and gradient rule included; it decides on no new format within so few steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fxsim.bench.measure import Outcome, Settings, fastest, interleaved, require
 from fxsim.formats import Format
 from fxsim.models import ResNet20
 from fxsim.models.resnet20 import BasicBlock
-from fxsim.nn import convert
+from fxsim.nn import convert, fuse
 from fxsim.numerics import Numerics
 from fxsim.policies import AdaPT, AdaPTConfig
 from fxsim.rounding import Quantizer, Stochastic
@@ -82,9 +82,10 @@ def small_network() -> nn.Module:
     return nn.Sequential(OrderedDict(first=first, block=BasicBlock(16, 32, 2), fc=last))
 
 
-def static(gradient_bits: int, model: nn.Module) -> Subject:
+def static(gradient_bits: int, model: nn.Module, *, fused: bool = False) -> Subject:
     """Integer forward and backward; the formats' ranges are those that such a network needs."""
-    return Subject.of(convert(model, numerics(gradient_bits, 2), {"fc*": numerics(gradient_bits, 6)}))
+    converted = convert(model, numerics(gradient_bits, 2), {"fc*": numerics(gradient_bits, 6)})
+    return Subject.of(fuse(converted) if fused else converted)
 
 
 def numerics(gradient_bits: int, exponent: int) -> Numerics:
@@ -104,6 +105,8 @@ Make = Callable[[nn.Module], Subject]
 CONTENDERS: Final[dict[str, tuple[Make, float, float]]] = {
     "8-bit gradients": (partial(static, 8), 1.4, 1.6),
     "16-bit gradients": (partial(static, 16), 1.2, 1.4),
+    "8-bit gradients, fused BatchNorm": (partial(static, 8, fused=True), 1.75, 2.1),
+    "16-bit gradients, fused BatchNorm": (partial(static, 16, fused=True), 1.45, 1.75),
     "AdaPT, <8,4>": (partial(adapt, Format(8, 4)), 0.8, 1.0),
     "AdaPT, <16,8>": (partial(adapt, Format(16, 8)), 0.65, 0.8),
     "AdaPT, <24,12>": (partial(adapt, Format(24, 12)), 0.4, 0.6),
