@@ -85,6 +85,15 @@ def test_a_run_can_be_repeated_from_its_configuration(run: Run) -> None:
     assert [line.loss for line in one.metrics()] == [line.loss for line in two.metrics()]
 
 
+def test_a_network_is_fused_on_request_where_it_can_be(run: Run) -> None:
+    options = ("--model", "resnet20", "--policy", "float32", "--fuse", "--no-count", "--out", "here")
+    assert run("train", *SHORT, *options).exit_code == 0
+    assert RunFolder.open(Path("here")).config().fuse
+    assert "--fuse False given, the run has True" in failed(run("train", "--resume", "--out", "here", "--no-fuse"), 2)
+    text = failed(run("train", *SHORT, "--fuse"), 1)
+    assert "fuse: LeNet5 has no BatchNorm2d that is surely followed by a ReLU" in text
+
+
 def test_float32_alone_is_its_own_baseline(run: Run) -> None:
     assert run("train", *SHORT, "--policy", "float32").exit_code == 0
     config = RunFolder.open(Path("runs/lenet5-digits-float32-seed0")).config()

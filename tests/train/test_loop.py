@@ -265,6 +265,23 @@ def test_without_counting_the_bits_are_the_same(done: Path, small: Small, tmp_pa
     assert {line.macs for line in RunFolder.open(path).metrics()} == {None}
 
 
+def test_a_fused_network_trains_and_resumes_like_a_plain_one(small: Small, tmp_path: Path) -> None:
+    config = small("static", model="resnet20", fuse=True, epochs=1, train_limit=24, test_limit=8, count=False)
+    plain, fused, halved = (tmp_path / name for name in ("plain", "fused", "halved"))
+    assert train(dataclasses.replace(config, fuse=False), plain)
+    assert train(config, fused)
+    assert RunFolder.open(fused).config().fuse
+    losses = [[line.loss for line in RunFolder.open(path).metrics()] for path in (plain, fused)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[1] != losses[0]
+    states = [Checkpoint.load(path / "checkpoint.pt").learners["static"]["model"] for path in (plain, fused)]
+    assert list(states[0]) == list(states[1])
+    stops = iter((False, True))
+    assert not train(config, halved, stop=lambda: next(stops))
+    assert resume(halved)
+    assert [line.loss for line in RunFolder.open(halved).metrics()] == losses[1]
+
+
 def test_a_finished_run_is_left_as_it_is(done: Path) -> None:
     before = {path.name: path.read_bytes() for path in done.iterdir()}
     recorder = Recorder()
@@ -295,6 +312,7 @@ def test_nothing_is_left_of_a_run_that_cannot_start(small: Small, tmp_path: Path
     for config, message in (
         (small(model="lenet6"), "'lenet6' is not a model"),
         (small(data="cifar10"), "cifar10 is read from files; give data_dir"),
+        (small(fuse=True), "fuse: LeNet5 has no BatchNorm2d that is surely followed by a ReLU"),
         (small(batch_size=65), "batch_size is 65, but digits has 64 train images"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -37,6 +37,7 @@ class Arguments:
     threads: int | None
     baseline: bool
     count: bool
+    fuse: bool
     train_limit: int
     test_limit: int
     config: Path | None
@@ -63,6 +64,7 @@ def configuration(arguments: Arguments) -> TrainConfig:
         batch_size=a.batch_size or default_batch_size(a.data),
         seed=a.seed,
         count=a.count,
+        fuse=a.fuse,
         train_limit=a.train_limit,
         test_limit=a.test_limit,
     )
@@ -141,6 +143,7 @@ def contradictions(arguments: Arguments, given: AbstractSet[str], config: TrainC
         "seed": ("--seed", arguments.seed, config.seed),
         "baseline": ("--baseline", arguments.baseline, len(config.recipes) > 1),
         "count": ("--count", arguments.count, config.count),
+        "fuse": ("--fuse", arguments.fuse, config.fuse),
         "train_limit": ("--train-limit", arguments.train_limit, config.train_limit),
         "test_limit": ("--test-limit", arguments.test_limit, config.test_limit),
     }

@@ -40,6 +40,7 @@ def fxsim() -> None:
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all]")
 @click.option("--baseline/--no-baseline", default=True, help="Train float32 beside it, on the same batches.")
 @click.option("--count/--no-count", default=True, help="Count every operation.")
+@click.option("--fuse/--no-fuse", default=False, help="Fuse float32 BatchNorm, addition and ReLU where that is sure.")
 @click.option("--train-limit", type=click.IntRange(0), default=0, help="Use only the first N training images; 0: all.")
 @click.option("--test-limit", type=click.IntRange(0), default=0, help="Use only the first N test images; 0: all.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat this config.toml.")

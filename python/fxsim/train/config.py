@@ -31,6 +31,7 @@ class TrainConfig:
     most_lines: lines of training metrics a network may write; in longer runs a line covers several steps.
     checkpoint_every: steps between checkpoints, besides those at the ends of epochs; 0 for no others.
     count: whether operations are counted; without it lines have no `counts`.
+    fuse: whether batch normalisation, addition and ReLU are one operation, as `fxsim.fuse` makes them, in all networks.
     train_limit, test_limit: use only the first so many samples; 0 for all.
     environment: where the run was started; it takes no part in equality of what is computed.
     """
@@ -46,6 +47,7 @@ class TrainConfig:
     most_lines: int = 4000
     checkpoint_every: int = 100
     count: bool = True
+    fuse: bool = False
     train_limit: int = 0
     test_limit: int = 0
 

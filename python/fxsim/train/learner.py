@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
-from fxsim.nn import shard
+from fxsim.nn import fuse, shard
 from fxsim.policies import build
 from fxsim.train.attach import attach
 from fxsim.train.convert_for import convert_for
@@ -32,13 +32,19 @@ class Learner:
 
     recipe: how. model: plain torch, with its initial weights; it is converted in place to the policy's arithmetic.
     seed: of the stochastic roundings. total_steps: the span of the learning rate's schedule.
-    counting: whether operations are counted.
+    counting: whether operations are counted. fused: whether normalisations and ReLUs are fused.
+
+    Raises:
+        ValueError: the policy or the model cannot be had so; `fused` and there is nothing to fuse.
     """
 
-    def __init__(self, recipe: Recipe, model: nn.Module, *, seed: int, total_steps: int, counting: bool) -> None:
+    def __init__(
+        self, recipe: Recipe, model: nn.Module, *, seed: int, total_steps: int, counting: bool, fused: bool = False
+    ) -> None:
         policy = build(recipe.policy, recipe.options)
         self.recipe: Final = recipe
-        self.model: Final = convert_for(policy, model, seed=seed, inplace=True)
+        converted = convert_for(policy, model, seed=seed, inplace=True)
+        self.model: Final = fuse(converted, inplace=True) if fused else converted
         self.optimizer: Final = torch.optim.SGD(
             self.model.parameters(),
             lr=recipe.learning_rate,

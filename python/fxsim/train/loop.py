@@ -107,7 +107,14 @@ class _Loop:
             if recipe.initialisation == "tnvs":
                 torch.manual_seed(self.config.seed)
                 initialise(model, gain=recipe.gain)
-        return Learner(recipe, model, seed=self.config.seed, total_steps=self.total, counting=self.config.count)
+        return Learner(
+            recipe,
+            model,
+            seed=self.config.seed,
+            total_steps=self.total,
+            counting=self.config.count,
+            fused=self.config.fuse,
+        )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where the checkpoint was made."""
