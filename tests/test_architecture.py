@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # Floors of python/fxsim, by file or folder name; "_core" is the compiled module, built from cpp/.
 FLOORS = {
     **dict.fromkeys(
-        ("formats", "rounding", "rng", "accumulator", "normalization", "numerics", "tensor", "reference"), 0
+        ("formats", "rounding", "rng", "accumulator", "normalization", "numerics", "ranges", "tensor", "reference"), 0
     ),
     "_core": 3,
     **dict.fromkeys(("ops", "isa", "autograd"), 4),

@@ -6,7 +6,20 @@ from fxsim.cost.counting import count
 from fxsim.formats import Format
 from fxsim.nn import convert, fuse, int_state_dict, load_int_state_dict, set_numerics, shard, summary
 from fxsim.numerics import Numerics
-from fxsim.ops import add, avg_pool2d, clip, conv2d, linear, matmul, quantize, range_norm, relu, requantize
+from fxsim.ops import (
+    add,
+    avg_pool2d,
+    clip,
+    conv2d,
+    linear,
+    matmul,
+    quantize,
+    range_norm,
+    range_quantize,
+    relu,
+    requantize,
+)
+from fxsim.ranges import Affine, Block, RangedNumerics
 from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
 from fxsim.tensor import FixedTensor
@@ -14,11 +27,14 @@ from fxsim.train.attach import attach
 
 __all__ = [
     "Accumulator",
+    "Affine",
+    "Block",
     "FixedTensor",
     "Format",
     "Key",
     "Numerics",
     "Quantizer",
+    "RangedNumerics",
     "Stochastic",
     "add",
     "attach",
@@ -38,6 +54,7 @@ __all__ = [
     "policies",
     "quantize",
     "range_norm",
+    "range_quantize",
     "relu",
     "requantize",
     "set_numerics",

@@ -6,33 +6,44 @@ from fxsim.nn._weighted import Weighted
 from fxsim.nn.avg_pool2d import AdaptiveAvgPool2d, AvgPool2d
 from fxsim.nn.batch_norm import BatchNormReLU2d
 from fxsim.nn.conv2d import Conv2d
-from fxsim.nn.convert import convert, layers, set_numerics
+from fxsim.nn.convert import Arithmetic, convert, layers, set_numerics
 from fxsim.nn.elementwise import Add, Clip, ReLU, Sum
 from fxsim.nn.fuse import Fusible, fuse
+from fxsim.nn.gated import GatedBlock, Gates, gate_blocks
 from fxsim.nn.linear import Linear
 from fxsim.nn.quantized import Quantized
 from fxsim.nn.range_batch_norm import RangeBatchNorm2d
+from fxsim.nn.ranged import Ranged, RangedConv2d, RangedLinear
+from fxsim.nn.ranged_module import RangedModule
 from fxsim.nn.state import int_state_dict, load_int_state_dict
 from fxsim.nn.summary import Summary, summary
 
 __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
+    "Arithmetic",
     "AvgPool2d",
     "BatchNormReLU2d",
     "Clip",
     "Conv2d",
     "Fusible",
+    "GatedBlock",
+    "Gates",
     "Layer",
     "Linear",
     "Quantized",
     "RangeBatchNorm2d",
+    "Ranged",
+    "RangedConv2d",
+    "RangedLinear",
+    "RangedModule",
     "ReLU",
     "Sum",
     "Summary",
     "Weighted",
     "convert",
     "fuse",
+    "gate_blocks",
     "int_state_dict",
     "layers",
     "load_int_state_dict",

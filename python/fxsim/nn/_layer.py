@@ -10,6 +10,7 @@ from torch import Tensor
 from fxsim.nn._calls import Recent, training_call
 from fxsim.numerics import Numerics
 from fxsim.ops import signed64
+from fxsim.ranges import RangedNumerics
 from fxsim.rng import LAYER_LIMIT
 
 
@@ -95,9 +96,13 @@ class Layer(torch.nn.Module):
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take back what `get_extra_state` gave."""
-        self.numerics = Numerics.from_text(state["numerics"])
+        self.numerics = self._parse(state["numerics"])
         self.seed = state["seed"]
         self.layer_id = state["layer_id"]
+
+    def _parse(self, text: str) -> Any:
+        """The numerics of this kind of module from their text."""
+        return Numerics.from_text(text)
 
     def _load_from_state_dict(
         self,
@@ -128,13 +133,16 @@ class Layer(torch.nn.Module):
         return f"{inherited}, {describe(self.numerics)}" if inherited else describe(self.numerics)
 
 
-def describe(numerics: Numerics) -> str:
+def describe(numerics: Numerics | RangedNumerics) -> str:
     """The fields of a Numerics that are not defaults, as name=value."""
     return ", ".join(f"{name}={value}" for name, value in fields_of(numerics))
 
 
-def fields_of(numerics: Numerics) -> list[tuple[str, str]]:
+def fields_of(numerics: Numerics | RangedNumerics) -> list[tuple[str, str]]:
     """Names and texts of the fields that are not defaults."""
+    if isinstance(numerics, RangedNumerics):
+        given = [(name, getattr(numerics, name)) for name in RangedNumerics.__dataclass_fields__ if name != "momentum"]
+        return [(name, str(value)) for name, value in given if value is not None]
     default = Numerics(numerics.weight, numerics.activation)
     return [
         (name, str(getattr(numerics, name)))

@@ -6,7 +6,7 @@ import copy
 import difflib
 import fnmatch
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from torch import nn
 
@@ -14,17 +14,23 @@ from fxsim.nn._layer import Layer
 from fxsim.nn.conv2d import Conv2d
 from fxsim.nn.linear import Linear
 from fxsim.nn.quantized import Quantized
+from fxsim.nn.ranged import RangedConv2d, RangedLinear
+from fxsim.nn.ranged_module import RangedModule
 from fxsim.numerics import Numerics
+from fxsim.ranges import RangedNumerics
 
-_Weighted = TypeVar("_Weighted", Linear, Conv2d)
+Arithmetic: TypeAlias = Numerics | RangedNumerics
+"""What a layer can be told about numbers: formats, or word lengths on grids that follow its tensors."""
+
+_Weighted = TypeVar("_Weighted", Linear, Conv2d, RangedLinear, RangedConv2d)
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def convert(
     model: nn.Module,
-    numerics: Numerics,
-    overrides: Mapping[str, Numerics | None] | None = None,
+    numerics: Arithmetic,
+    overrides: Mapping[str, Arithmetic | None] | None = None,
     inplace: bool = False,
     *,
     wrap: Sequence[type[nn.Module]] = (),
@@ -36,23 +42,23 @@ def convert(
 
     Args:
         model: any module; subclasses of the two types are left as they are (`fx.summary` shows them).
-        numerics: formats and modes of all layers.
+        numerics: formats and modes of all layers; or a RangedNumerics, for layers whose grids follow their tensors.
         overrides: by glob over dotted names, such as "layer1.*"; where several match, the last one holds. None leaves
             a layer in float.
         inplace: change `model` itself instead of a deep copy.
-        wrap: types of modules to put between quantizers (`nn.Quantized`).
+        wrap: types of modules to put between quantizers (`nn.Quantized`, `nn.RangedModule`).
         seed: the seed of the run.
 
     Returns:
         The converted model: a new object if `model` itself is a layer.
 
     Raises:
-        TypeError: `numerics` is no Numerics.
+        TypeError: `numerics` is neither a Numerics nor a RangedNumerics.
         ValueError: an override matches no layer; a layer's weight is not a plain parameter, or its padding is refused.
     """
     kinds = (nn.Linear, nn.Conv2d, *wrap)
     target = model if inplace else copy.deepcopy(model)
-    wrapped = {module.module for module in target.modules() if isinstance(module, Quantized)}
+    wrapped = {module.module for module in target.modules() if isinstance(module, Quantized | RangedModule)}
     found = [
         (name, module) for name, module in target.named_modules() if type(module) in kinds and module not in wrapped
     ]
@@ -69,7 +75,7 @@ def convert(
     return converted
 
 
-def set_numerics(model: nn.Module, pattern: str, numerics: Numerics) -> None:
+def set_numerics(model: nn.Module, pattern: str, numerics: Arithmetic) -> None:
     """Give every fxsim module whose dotted name matches a glob another Numerics, from the next forward on.
 
     Raises:
@@ -81,7 +87,7 @@ def set_numerics(model: nn.Module, pattern: str, numerics: Numerics) -> None:
     if not matching:
         raise ValueError(_no_match("set_numerics: pattern", pattern, [name for name, _ in present]))
     for layer in matching:
-        layer.numerics = numerics
+        layer.numerics = numerics  # type: ignore[assignment]  # each kind of layer refuses the other's
 
 
 def layers(model: nn.Module) -> list[tuple[str, Layer]]:
@@ -90,9 +96,9 @@ def layers(model: nn.Module) -> list[tuple[str, Layer]]:
 
 
 def _choose(
-    names: Sequence[str], numerics: Numerics, overrides: Mapping[str, Numerics | None]
-) -> dict[str, Numerics | None]:
-    chosen: dict[str, Numerics | None] = dict.fromkeys(names, numerics)
+    names: Sequence[str], numerics: Arithmetic, overrides: Mapping[str, Arithmetic | None]
+) -> dict[str, Arithmetic | None]:
+    chosen: dict[str, Arithmetic | None] = dict.fromkeys(names, numerics)
     for pattern, override in overrides.items():
         matching = fnmatch.filter(names, pattern)
         if not matching:
@@ -107,8 +113,8 @@ def _no_match(what: str, pattern: str, names: Sequence[str]) -> str:
     return f"{what} {pattern!r} matches none of {len(names)} layers; names are like {listed}"
 
 
-def _replacement(name: str, module: nn.Module, numerics: Numerics | None) -> Layer:
-    if not isinstance(numerics, Numerics):
+def _replacement(name: str, module: nn.Module, numerics: Arithmetic | None) -> Layer:
+    if not isinstance(numerics, Numerics | RangedNumerics):
         raise TypeError(f"convert: numerics of {name!r} is {type(numerics).__name__}: a Numerics is needed")
     try:
         return _made(module, numerics).train(module.training)
@@ -116,23 +122,27 @@ def _replacement(name: str, module: nn.Module, numerics: Numerics | None) -> Lay
         raise ValueError(f"convert: {name}: {error}") from None
 
 
-def _made(module: nn.Module, numerics: Numerics) -> Layer:
+def _made(module: nn.Module, numerics: Arithmetic) -> Layer:
     if type(module) is nn.Linear:
         shape = (module.in_features, module.out_features, module.bias is not None)
+        if isinstance(numerics, RangedNumerics):
+            return _sharing(module, lambda: RangedLinear(*shape, device="meta", numerics=numerics))
         return _sharing(module, lambda: Linear(*shape, device="meta", numerics=numerics))
     if type(module) is nn.Conv2d:
-        return _sharing(module, lambda: _conv2d_like(module, numerics))
-    return Quantized(module, numerics)
+        if isinstance(numerics, RangedNumerics):
+            return _sharing(module, lambda: _conv2d_like(module, RangedConv2d, numerics))
+        return _sharing(module, lambda: _conv2d_like(module, Conv2d, numerics))
+    return RangedModule(module, numerics) if isinstance(numerics, RangedNumerics) else Quantized(module, numerics)
 
 
-def _conv2d_like(module: nn.Conv2d, numerics: Numerics) -> Conv2d:
-    return Conv2d(
+def _conv2d_like(module: nn.Conv2d, kind: Callable[..., _Weighted], numerics: Arithmetic) -> _Weighted:
+    return kind(
         module.in_channels,
         module.out_channels,
-        module.kernel_size,  # type: ignore[arg-type]
-        module.stride,  # type: ignore[arg-type]
-        module.padding,  # type: ignore[arg-type]
-        module.dilation,  # type: ignore[arg-type]
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.dilation,
         module.groups,
         module.bias is not None,
         module.padding_mode,

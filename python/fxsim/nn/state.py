@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fxsim.formats import Format
 from fxsim.nn._weighted import Weighted
 from fxsim.nn.convert import layers
+from fxsim.nn.ranged import Ranged
 from fxsim.tensor import FixedTensor
 
 
@@ -45,6 +46,12 @@ def load_int_state_dict(model: nn.Module, state: Mapping[str, FixedTensor]) -> N
 
 
 def _weighted(model: nn.Module) -> list[tuple[str, Weighted]]:
+    for name, layer in layers(model):
+        if isinstance(layer, Ranged):
+            raise TypeError(
+                f"int_state_dict: {name} lays its grid over the weight it has, so its words mean nothing without scale "
+                f"and zero; call its range_words(), or save the model's state_dict()"
+            )
     return [(f"{name}." if name else "", layer) for name, layer in layers(model) if isinstance(layer, Weighted)]
 
 

@@ -8,6 +8,8 @@ from fxsim.ops import (
     linear_ops,
     quantize_ops,
     range_norm_ops,
+    range_round,
+    ranged_ops,
     records,
     weight_step,
 )
@@ -20,10 +22,12 @@ from fxsim.ops.linear import bias_grad, linear, linear_dgrad, linear_wgrad
 from fxsim.ops.matmul import matmul
 from fxsim.ops.quantize import quantize
 from fxsim.ops.range_norm import RangeStatistics, range_norm, range_norm_dgrad, range_norm_wgrad, statistics_format
+from fxsim.ops.range_quantize import RangeWords, range_quantize
 from fxsim.ops.requantize import requantize
 
 __all__ = [
     "RangeStatistics",
+    "RangeWords",
     "add",
     "avg_pool2d",
     "avg_pool2d_dgrad",
@@ -48,6 +52,9 @@ __all__ = [
     "range_norm_dgrad",
     "range_norm_ops",
     "range_norm_wgrad",
+    "range_quantize",
+    "range_round",
+    "ranged_ops",
     "records",
     "relu",
     "requantize",

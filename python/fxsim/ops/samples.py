@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from fxsim.accumulator import Accumulator
 from fxsim.numerics import Numerics
-from fxsim.ops import quantize_ops
+from fxsim.ops import quantize_ops, ranged_ops
+from fxsim.ranges import Affine, Block, RangedNumerics
 from fxsim.rng import Role
 
 Arguments = tuple[Any, ...]
@@ -175,6 +177,40 @@ def batch_norm_relu_backward() -> Iterator[Arguments]:
     rest = (torch.stack((bias, weight.square())), weight, bias)
     yield x.neg(), x, x.flip(0), *rest, True, 1e-5, True, "layer"
     yield x.neg(), x, None, *rest, False, 1e-5, True, "layer"
+
+
+BLOCKS = RangedNumerics(weight=Block(8), activation=Block(8), output=Block(8), grad_output=Block(6, 4))
+CODES = RangedNumerics(
+    weight=Affine(3, "channel"),
+    activation=Affine(8, "sample_mean"),
+    grad_output=Affine(8, random_bits=16),
+    grad_copy=Affine(16, random_bits=8),
+)
+_RANGED_SETTINGS = ([2, 1], [1, 0], [1, 2])
+
+
+def ranged_conv2d() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.ranged_conv2d."""
+    running = torch.full((2,), math.nan, dtype=torch.float64)
+    for numerics, groups in ((BLOCKS, 1), (CODES, 2)):
+        tensors = (_floats(2, 2, 5, 6), _floats(4, 2 // groups, 3, 2), _floats(4), running)
+        place = (1, 2, torch.tensor(_CALL), torch.tensor(_CALL), False, 0, "layer", "conv2d")
+        yield (*tensors, *_RANGED_SETTINGS, groups, 2, numerics.to_text(), *place)
+
+
+def ranged_conv2d_backward() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.ranged_conv2d_backward."""
+    for arguments in ranged_conv2d():
+        saved = ranged_ops.ranged_conv2d(*arguments)[1:5]
+        *settings, call, _step, _evaluation, offset, layer, op = arguments[4:]
+        grad = _floats(2, 4, 3, 4).detach()
+        yield (grad, *saved, [True, True, arguments[7] == 1], *settings, call, offset, layer, op)
+
+
+def range_round() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.range_round."""
+    for x, role in ((_floats(2, 3, 4, 5), Role.OUTPUT), (_floats(3, 5), Role.WEIGHT)):
+        yield x, "block(8,16)", "block(6,4)", 1, 2, int(role), torch.tensor(_CALL), False, 0, "layer"
 
 
 def _floats(*shape: int) -> Tensor:

@@ -12,6 +12,14 @@ from fxsim.reference.linear import linear, linear_dgrad, linear_wgrad, matmul
 from fxsim.reference.overflow import overflow_raw
 from fxsim.reference.quantize import Outcome, quantize, quantize_value, requantize
 from fxsim.reference.range_norm import Normalization, range_norm, range_norm_backward, range_statistics
+from fxsim.reference.ranges import (
+    affine_code,
+    range_codes,
+    ranged_conv2d,
+    ranged_conv2d_dgrad,
+    ranged_conv2d_wgrad,
+    ranged_sum,
+)
 from fxsim.reference.rounding import round_real
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "Outcome",
     "Statistics",
     "add",
+    "affine_code",
     "avg_pool2d",
     "avg_pool2d_dgrad",
     "batch_norm_relu",
@@ -37,9 +46,14 @@ __all__ = [
     "overflow_raw",
     "quantize",
     "quantize_value",
+    "range_codes",
     "range_norm",
     "range_norm_backward",
     "range_statistics",
+    "ranged_conv2d",
+    "ranged_conv2d_dgrad",
+    "ranged_conv2d_wgrad",
+    "ranged_sum",
     "requantize",
     "round_real",
 ]
