@@ -19,6 +19,13 @@ from numpy.typing import NDArray
 
 from fxsim.formats import Format
 from fxsim.numerics import Numerics
+from fxsim.ranges import Block, RangedNumerics
+
+Arithmetic: TypeAlias = Numerics | RangedNumerics
+"""What a layer can be told about numbers: formats, or word lengths on grids that follow its tensors."""
+
+End: TypeAlias = Literal["first", "last"]
+"""A weighted layer by its place in the model."""
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
@@ -63,12 +70,19 @@ class LayerObservation:
 class Observation:
     """One optimizer step. step: its number, from 0. loss: its full loss, penalties included.
 
-    layers: the weighted layers that received a gradient, in model order.
+    layers: the weighted layers that received a gradient, in model order. penalty: what the policy's own terms added to
+    the loss.
     """
 
     step: int
     loss: float
     layers: tuple[LayerObservation, ...]
+    penalty: float = 0.0
+
+    @property
+    def task_loss(self) -> float:
+        """The loss without the policy's own terms."""
+        return self.loss - self.penalty
 
 
 @final
@@ -119,6 +133,27 @@ class GradientRule:
 
 @final
 @dataclass(frozen=True, slots=True)
+class BlockGradientRule:
+    """Every parameter's gradient is rounded to the block that fits it; its scale stays what it was."""
+
+    block: Block
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gating:
+    """Blocks of layers that are computed under one of several arithmetics, chosen for each sample by a learned gate.
+
+    candidates: the arithmetics. costs: of each, what a multiply-accumulate of a training step's three products costs
+    in all, as a fraction of a float32 product.
+    """
+
+    candidates: tuple[RangedNumerics, ...]
+    costs: tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class LossRule:
     """Terms that the policy adds to the loss: l1 * sum |quantized parameter|, and the word length penalty.
 
@@ -142,9 +177,19 @@ class Policy(abc.ABC):
     """Whether decisions may change. If not, `observe` is never called and the model's formats are its own."""
     quantizes_neighbours: ClassVar[bool] = False
     """Whether normalisation and pooling layers round their inputs and outputs in the formats of the layer before."""
+    float_layers: ClassVar[tuple[End, ...]] = ()
+    """The weighted layers that stay in floating point."""
+
+    def plan(self, total_steps: int) -> None:  # noqa: B027
+        """Be told, before `start`, how many optimizer steps the run will take."""
 
     @property
-    def gradient_rule(self) -> GradientRule | None:
+    def learning_rate_factor(self) -> float:
+        """What the caller's learning rate is to be multiplied with in the next step."""
+        return 1.0
+
+    @property
+    def gradient_rule(self) -> GradientRule | BlockGradientRule | None:
         """What becomes of the parameters' gradients before the optimizer sees them; None: nothing."""
         return None
 
@@ -152,6 +197,18 @@ class Policy(abc.ABC):
     def loss_rule(self) -> LossRule | None:
         """What is added to the loss; None: nothing."""
         return None
+
+    @property
+    def gating(self) -> Gating | None:
+        """The arithmetics that gates choose from, sample by sample; None: there are no gates."""
+        return None
+
+    def gate_factor(self, cost_percent: float) -> float:  # noqa: ARG002
+        """What the gates' mean cost is multiplied with in the loss.
+
+        cost_percent: of the batch, relative to float32.
+        """
+        return 0.0
 
     @property
     def needs_raw_gradients(self) -> bool:
@@ -164,12 +221,16 @@ class Policy(abc.ABC):
         """The formats in force, by layer: those of the latest decision, or of the state loaded since."""
 
     @abc.abstractmethod
-    def start_numerics(self) -> Numerics | None:
+    def start_numerics(self) -> Arithmetic | None:
         """The arithmetic a layer starts with; None: the model stays in floating point."""
 
     @abc.abstractmethod
-    def numerics_for(self, format: Format) -> Numerics | None:
+    def numerics_for(self, format: Format) -> Arithmetic | None:
         """The arithmetic of a layer whose format is `format`; None as in `start_numerics`."""
+
+    def numerics_of(self, layer: str) -> Arithmetic | None:
+        """The arithmetic of one layer after the latest decision, where its format does not tell everything."""
+        return self.numerics_for(self.formats[layer])
 
     @abc.abstractmethod
     def start(self, layers: tuple[LayerShape, ...], seed: int) -> Decision:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from fxsim.formats import Format
-from fxsim.numerics import Numerics
-from fxsim.policies.base import Decision, FloatArray, LayerShape, Observation, Policy
+from fxsim.policies.base import Arithmetic, Decision, FloatArray, LayerShape, Observation, Policy
 from fxsim.policies.state import check_settings
 
 
@@ -24,7 +23,7 @@ class FixedPolicy(Policy):
         return self._decision.formats
 
     @final
-    def numerics_for(self, format: Format) -> Numerics | None:  # noqa: ARG002
+    def numerics_for(self, format: Format) -> Arithmetic | None:  # noqa: ARG002
         return self.start_numerics()
 
     @final

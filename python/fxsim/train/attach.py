@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from fxsim.formats import Format
+from fxsim.nn import Gates
 from fxsim.numerics import Numerics
 from fxsim.policies.adapt.penalty import word_length_penalty
-from fxsim.policies.base import Decision, LayerObservation, LayerShape, Observation, Policy, Switch
+from fxsim.policies.base import Arithmetic, Decision, LayerObservation, LayerShape, Observation, Policy, Switch
 from fxsim.rng import Key, stream
 from fxsim.train import gradients
 from fxsim.train.l1_watch import WATCHED_STEPS, warn_of_l1
@@ -33,6 +34,9 @@ from fxsim.train.state import to_arrays, to_tensors
 from fxsim.train.updates import publish_updates
 
 FLOAT32_BITS: Final = 32
+
+TRAINING_PRODUCTS: Final = 3
+"""Of a training step: forward, and the gradients of input and weight."""
 
 
 @final
@@ -46,15 +50,23 @@ class Finalized:
 
 
 def attach(
-    policy: Policy, model: nn.Module, optimizer: torch.optim.Optimizer, *, accs: int = 1, seed: int | None = None
+    policy: Policy,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    accs: int = 1,
+    seed: int | None = None,
+    total_steps: int = 0,
 ) -> Run:
     """Begin a run: the policy decides the formats of the model's layers from now on.
 
     model: converted for the policy (`convert_for`); plain torch for a floating point policy. Layers keep their own
     accumulators. optimizer: of the model's parameters. accs: micro-batches an optimizer step accumulates; `penalty`
-    is divided by it. seed: of the policy's random numbers; None: the layers' own seed.
+    is divided by it. seed: of the policy's random numbers; None: the layers' own seed. total_steps: optimizer steps
+    the run will take, which policies with a schedule need; 0 for a run without an end.
 
-    Raises ValueError where the model does not fit the policy, the optimizer not the model, or accs is below 1.
+    Raises ValueError where the model does not fit the policy, the optimizer not the model, accs is below 1, or the
+    policy needs total_steps.
     """
     if accs < 1:
         raise ValueError(f"attach: accs is {accs}; give the number of micro-batches an optimizer step has, 1 or more")
@@ -71,6 +83,8 @@ def attach(
             f"with convert_for(policy, model)"
         )
     _check_optimizer(model, optimizer)
+    if total_steps:
+        policy.plan(total_steps)
     return Run(policy, model, found, accs=accs, seed=seed)
 
 
@@ -100,6 +114,9 @@ class Run:
         self._places: Final = found
         self._accs: Final = accs
         self._word_length_sum = 0.0
+        self._penalty = 0.0
+        self._wanted: dict[str, Arithmetic | None] = {}
+        self._gates: Final = next((module for module in model.modules() if isinstance(module, Gates)), None)
         self._nonzero: dict[str, int] = {}
         self._watching = policy.loss_rule is not None and policy.loss_rule.l1 > 0.0
         if seed is None:
@@ -107,7 +124,8 @@ class Run:
         shapes = tuple(
             LayerShape(name, tuple(layer.weight.shape), layer.layer_id) for name, layer in found.weighted.items()
         )
-        self._set(policy.start(shapes, seed).formats)
+        policy.start(shapes, seed)
+        self._set()
         self._tell_steps()
 
     @property
@@ -131,16 +149,41 @@ class Run:
         """The mean word length that the steps so far were taken with; before the first step, the present one."""
         return self._word_length_sum / self.steps if self.steps else self.mean_word_length
 
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the policy wants the learning rate of the next step multiplied with; whoever sets the rate obeys."""
+        return self.policy.learning_rate_factor
+
+    @property
+    def gate_cost_percent(self) -> float | None:
+        """Cost of what the gates chose in the latest forward, in percent of float32; None without gates."""
+        gating = self.policy.gating
+        if self._gates is None or gating is None:
+            return None
+        return 100.0 * float(self._gates.mean_cost(gating.costs).detach()) / TRAINING_PRODUCTS
+
     def penalty(self) -> Tensor:
         """What the policy adds to the loss of one micro-batch: a scalar, 0 under a policy that adds nothing.
 
         alpha * sum |W_hat| over all parameters as the network computes with them, with gradient alpha * sign(W_hat)
-        through the straight-through estimator; plus the word length penalty, which has no gradient. Divided by accs.
+        through the straight-through estimator; plus the word length penalty, which has no gradient; plus the cost
+        that gates chose, times the policy's factor. Divided by accs. To be called after the forward.
         """
-        rule = self.policy.loss_rule
-        if rule is None:
+        total = (self._norm_penalty() + self._gate_penalty()) / self._accs
+        self._penalty = float(total.detach())
+        return total
+
+    def _gate_penalty(self) -> Tensor:
+        gating, percent = self.policy.gating, self.gate_cost_percent
+        if self._gates is None or gating is None or percent is None:
             return torch.zeros(())
+        return self.policy.gate_factor(percent) * self._gates.mean_cost(gating.costs)
+
+    def _norm_penalty(self) -> Tensor:
+        rule = self.policy.loss_rule
         total = torch.zeros(())
+        if rule is None:
+            return total
         tensors = []
         for slot in self._places.slots:
             carrier = slot.carrier()
@@ -150,7 +193,7 @@ class Run:
             tensors.append((self._format(slot).wl, self._nonzero[slot.name], carrier.numel()))
         if rule.word_length:
             total = total + word_length_penalty(tensors)
-        return total / self._accs
+        return total
 
     def step(self, loss: Tensor | float) -> None:
         """Take note of one optimizer step, between `loss.backward()` and `optimizer.step()`.
@@ -168,7 +211,7 @@ class Run:
         publish_updates(self.model)
         self._word_length_sum += self.mean_word_length
         if self.policy.adaptive:
-            self._carry_out(self.policy.observe(Observation(self.steps, value, observed)))
+            self._carry_out(self.policy.observe(Observation(self.steps, value, observed, self._penalty)))
         self.steps += 1
         self._tell_steps()
 
@@ -203,30 +246,34 @@ class Run:
         self.steps = int(state["steps"])
         self._word_length_sum = float(state["word_length_sum"])
         self._watching = bool(state["watching"])
-        self._set(self.policy.formats)
+        self._set()
         self._tell_steps()
 
     def _format(self, slot: Slot) -> Format:
         return self._places.weighted[slot.leader].numerics.weight.format
 
     def _carry_out(self, decision: Decision) -> None:
-        """Keep the switches and set the formats that differ from the present ones."""
+        """Keep the switches and set what has changed."""
         self.switches.extend(decision.switches)
-        present = self.formats
-        self._set({name: format for name, format in decision.formats.items() if format != present[name]})
+        self._set()
 
-    def _set(self, formats: Mapping[str, Format]) -> None:
-        """Give layers and their followers these formats.
+    def _set(self) -> None:
+        """Give layers and their followers the arithmetic that the policy wants, where it wants another than before.
 
         Under a policy that never changes its mind nothing is set: layers stay as they were converted.
         """
         if not self.policy.adaptive:
             return
-        for name, format in formats.items():
-            numerics = self.policy.numerics_for(format)
+        for name in self.policy.formats:
+            wanted = self.policy.numerics_of(name)
+            if wanted is None or self._wanted.get(name) == wanted:
+                continue
+            self._wanted[name] = wanted
             for module in self._places.followers[name]:
-                if numerics is not None:
-                    module.numerics = _with_accumulators_of(module.numerics, numerics)
+                settled: Any = wanted
+                if isinstance(wanted, Numerics):
+                    settled = _with_accumulators_of(module.numerics, wanted)
+                module.numerics = settled
 
     def _tell_steps(self) -> None:
         for layer in self._places.weighted.values():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import glob
 from collections.abc import Mapping
 
 from torch import nn
 
+from fxsim.nn import gate_blocks, layers
 from fxsim.nn.convert import convert
-from fxsim.numerics import Numerics
-from fxsim.policies.base import Policy
+from fxsim.policies.base import Arithmetic, Policy
 
 NEIGHBOURS: tuple[type[nn.Module], ...] = (
     nn.BatchNorm1d,
@@ -36,7 +37,7 @@ def convert_for(
     model: nn.Module,
     *,
     seed: int = 0,
-    overrides: Mapping[str, Numerics] | None = None,
+    overrides: Mapping[str, Arithmetic | None] | None = None,
     inplace: bool = False,
 ) -> nn.Module:
     """The model with the layers, and the arithmetic, that the policy starts with.
@@ -45,7 +46,11 @@ def convert_for(
     `fxsim.convert`; of these a policy that adapts formats keeps the accumulators. inplace: change `model` itself
     rather than a deep copy.
 
-    Raises ValueError where a floating point policy is given overrides.
+    Layers that the policy leaves in float32 (`float_layers`) stay torch's own, unless an override says otherwise.
+    Where it has gates, blocks are wrapped (`fxsim.nn.gate_blocks`); gates draw their initial weights from torch's
+    default generator.
+
+    Raises ValueError where a floating point policy is given overrides, or a policy with gates finds no block.
     """
     numerics = policy.start_numerics()
     if numerics is None:
@@ -56,4 +61,17 @@ def convert_for(
             )
         return model if inplace else copy.deepcopy(model)
     wrap = NEIGHBOURS if policy.quantizes_neighbours else ()
-    return convert(model, numerics, overrides=overrides, inplace=inplace, wrap=wrap, seed=seed)
+    chosen = {**_left_float(policy, model), **(overrides or {})}
+    converted = convert(model, numerics, overrides=chosen, inplace=inplace, wrap=wrap, seed=seed)
+    if policy.gating is not None:
+        gate_blocks(converted, policy.gating.candidates)
+        for name, layer in layers(converted):
+            layer.name = name
+    return converted
+
+
+def _left_float(policy: Policy, model: nn.Module) -> dict[str, None]:
+    """The names of the layers that stay float; characters that a glob would interpret are escaped."""
+    names = [name for name, module in model.named_modules() if type(module) in (nn.Linear, nn.Conv2d)]
+    ends = {"first": names[:1], "last": names[-1:]}
+    return {glob.escape(name): None for end in policy.float_layers for name in ends[end]}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fxsim.formats import Format
-from fxsim.ops import signed64
-from fxsim.policies.base import GradientRule
+from fxsim.ops import range_quantize, signed64
+from fxsim.policies.base import BlockGradientRule, GradientRule
 from fxsim.policies.norm import euclidean_norm
 from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
@@ -30,13 +30,20 @@ def norm(x: Tensor) -> float:
     return euclidean_norm(x.detach().numpy())
 
 
-def treat(gradient: Tensor, rule: GradientRule, format: Format, key: Key, *, layer: str) -> TreatedGradient:
-    """Round a gradient to `format` and scale it to unit length, in the order of the rule.
+def treat(
+    gradient: Tensor, rule: GradientRule | BlockGradientRule, format: Format, key: Key, *, layer: str
+) -> TreatedGradient:
+    """What a rule makes of a gradient: rounded to `format` and scaled to unit length, in the order of the rule; or
+    rounded to the block that fits it.
 
     gradient: float32 or float64, as autograd left it; it is not changed. layer: named in errors and records.
 
     Raises ValueError, from the rounding, where an element is NaN.
     """
+    if isinstance(rule, BlockGradientRule):
+        order = "channels_last" if gradient.dim() > 2 else "c"
+        rounded = range_quantize(gradient, rule.block, key=key, index_order=order).values().to(gradient.dtype)
+        return TreatedGradient(rounded, vanished=not bool(rounded.any()))
     if rule.order == "normalize_first":
         gradient = _unit(gradient, norm(gradient))
     rounded = _round(gradient, Quantizer(format, Stochastic(rule.random_bits), "saturate"), key, layer)

@@ -51,11 +51,12 @@ class Learner:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        self.run: Final = attach(policy, self.model, self.optimizer)
+        self.run: Final = attach(policy, self.model, self.optimizer, total_steps=total_steps)
         self.counts: Final = Counts()
         self._window = Window()
         self._last: dict[str, Any] = {}
         self._evaluated = False
+        self._rate = recipe.learning_rate
         self._total_steps: Final = total_steps
         self._counting: Final = counting
 
@@ -63,8 +64,9 @@ class Learner:
         """Optimizer step number `step`, from 0, on one batch."""
         x, y = batch
         begun = time.perf_counter()
+        self._rate = self.recipe.learning_rate_at(step, self._total_steps) * self.run.learning_rate_factor
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(step, self._total_steps)
+            group["lr"] = self._rate
         self.model.train()
         bits, bits_by_elements = self.run.mean_word_length, self.run.mean_word_length_by_elements
         with self._count() as counts:
@@ -104,7 +106,7 @@ class Learner:
             epoch=epoch,
             step=step,
             steps=window.steps,
-            learning_rate=self.recipe.learning_rate_at(step - 1, self._total_steps),
+            learning_rate=self._rate,
             **self._last,
             **window.means(),
             **count_fields(window.counts),
