@@ -12,6 +12,7 @@ from contextlib import redirect_stderr
 from functools import partial
 from io import StringIO
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +160,8 @@ def test_every_benchmark_is_described_and_some_are_quick() -> None:
     assert set(LINES) == set(BENCHES)
     assert all(bench.question and bench.rounds >= 9 for bench in BENCHES.values())
     assert 0 < len(chosen([])) <= len(BENCHES)
+    readme = (Path(__file__).parents[2] / "bench" / "README.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE) == list(BENCHES)
 
 
 def test_names_are_taken_in_the_table_s_order_and_unknown_ones_refused() -> None:

@@ -16,7 +16,7 @@ RECORD = Record(MACHINE, (Section("gemm", ROWS, (), 1.5), Section("peer", (), (N
 
 def test_a_record_as_markdown() -> None:
     assert text.markdown(RECORD) == (
-        "2026-01-02, A CPU, model 7, avx2, one thread, torch 2.13.0 (AVX2), commit abc.\n\n"
+        "\n2026-01-02, A CPU, model 7, avx2, one thread, torch 2.13.0 (AVX2), commit abc.\n\n"
         f"{text.LEGEND}\n\n"
         "| benchmark | what | against | ratio | middle half | must | aim |  |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"

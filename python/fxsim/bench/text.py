@@ -32,9 +32,9 @@ def figure(ratio: float) -> str:
 
 
 def markdown(record: Record) -> str:
-    """The record as README shows it."""
+    """The record as it stands below a heading of bench/README.md."""
     headings = ("benchmark", *HEADINGS)
-    lines = [f"{record.machine}.", "", LEGEND, "", *_line(headings), *_line(("---",) * len(headings))]
+    lines = ["", f"{record.machine}.", "", LEGEND, "", *_line(headings), *_line(("---",) * len(headings))]
     for section in record.sections:
         for row in section.rows:
             lines += _line((section.name, *cells(row)))
