@@ -1,0 +1,1 @@
+"""Sakr and Shanbhag's per-tensor precision assignment."""
