@@ -13,6 +13,7 @@ from fxsim.rounding import Quantizer
 
 STES: tuple[str, ...] = ("clipped", "pass")
 CARRIERS: tuple[str, ...] = ("exact", "round")
+CODES: tuple[str, ...] = ("round", "sign", "dorefa", "wage")
 
 _QUANTIZERS = ("weight", "activation", "output", "bias", "grad_output", "grad_weight", "grad_input")
 _REQUIRED = ("weight", "activation")
@@ -36,6 +37,8 @@ class Numerics:
             of their format, "pass" gives every element its gradient.
         carrier: what happens where a float tensor is too narrow for a format: "exact" refuses, "round" rounds to
             nearest even and counts.
+        code: how weights become raws, and what else a layer does beside its products. "round" quantizes them, and
+            nothing else. "sign", "dorefa" and "wage" are the layers of BinaryNet, DoReFa and WAGE (docs/policies).
 
     Raises:
         TypeError, ValueError: a field is none of these.
@@ -53,6 +56,7 @@ class Numerics:
     accumulator_wgrad: Accumulator = _EXACT
     ste: str = "clipped"
     carrier: str = "exact"
+    code: str = "round"
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Numerics:
         accumulator_wgrad: Accumulator = _EXACT,
         ste: str = "clipped",
         carrier: str = "exact",
+        code: str = "round",
     ) -> None:
         values: dict[str, object] = {
             "weight": _quantizer("weight", weight),
@@ -82,6 +87,7 @@ class Numerics:
             "accumulator_wgrad": _accumulator("accumulator_wgrad", accumulator_wgrad),
             "ste": _name("ste", ste, STES),
             "carrier": _name("carrier", carrier, CARRIERS),
+            "code": _name("code", code, CODES),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
 from fxsim.ops import weight_step
@@ -61,6 +62,11 @@ class Weighted(Layer):
         self.register_buffer("watch", torch.zeros(2, dtype=torch.int64, device="cpu"), persistent=False)
 
     def _settle(self, numerics: Numerics) -> None:
+        if numerics.code != "round" and self.bias is not None:
+            raise ValueError(
+                f"{type(self).__name__}: numerics.code = {numerics.code!r}: such layers have no bias; remove it, "
+                f"or let a normalisation that follows have one"
+            )
         super()._settle(numerics)
         self._weight_text = str(numerics.weight)
         self._bias_text = str(numerics.bias_quantizer)
@@ -143,9 +149,25 @@ class Weighted(Layer):
             self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
         return self._kept.words
 
+    def _operand(self) -> Tensor:
+        """What the gradient of the weight's raws goes to."""
+        return self.weight if self._numerics.code == "round" else codes.operand(self.weight, self._numerics)
+
+    def _shown(self, x: Tensor) -> Tensor:
+        """The input as the op quantizes it."""
+        return x if self._numerics.code == "round" else codes.before(x, self._numerics)
+
+    def _finish(self, y: Tensor, x: Tensor, call: Tensor) -> Tensor:
+        """The layer's output from the op's."""
+        if self._numerics.code == "round":
+            return y
+        key = codes.gradient_key(self._seed, self._layer_id, int(call))
+        return codes.after(y, x, self.weight, self._numerics, key)
+
     def _quantize(self, step: Tensor) -> Words:
+        coded = codes.raws(self.weight.detach(), self._numerics)
         weight, clipped = torch.ops.fxsim.quantize_raw.default(
-            self.weight.detach(),
+            self.weight.detach() if coded is None else coded,
             self._weight_text,
             self._signed_seed,
             self._layer_id,

@@ -74,9 +74,10 @@ class Conv2d(Weighted, torch.nn.Conv2d):
 
     def _convolve(self, x: Tensor) -> Tensor:
         words = self._words(training=self.training)
+        call = self._call(x)
         y, _, _ = torch.ops.fxsim.conv2d.default(
-            x,
-            self.weight,
+            self._shown(x),
+            self._operand(),
             self.bias,
             words.weight,
             words.weight_clipped,
@@ -89,13 +90,13 @@ class Conv2d(Weighted, torch.nn.Conv2d):
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(x),
+            call,
             not self.training,
             first_sample(),
             self.name,
             self._clips_input(x),
         )
-        return y  # type: ignore[no-any-return]
+        return self._finish(y, x, call)
 
 
 def symmetric_padding(module: torch.nn.Conv2d) -> tuple[int, int]:

@@ -47,9 +47,10 @@ class Linear(Weighted, torch.nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """y = x times weight transposed, plus bias."""
         words = self._words(training=self.training)
+        call = self._call(x)
         y, _, _ = torch.ops.fxsim.linear.default(
-            x,
-            self.weight,
+            self._shown(x),
+            self._operand(),
             self.bias,
             words.weight,
             words.weight_clipped,
@@ -58,10 +59,10 @@ class Linear(Weighted, torch.nn.Linear):
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(x),
+            call,
             not self.training,
             first_sample(),
             self.name,
             self._clips_input(x),
         )
-        return y  # type: ignore[no-any-return]
+        return self._finish(y, x, call)

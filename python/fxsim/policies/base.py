@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fxsim.formats import Format
 from fxsim.numerics import Numerics
 from fxsim.ranges import Block, RangedNumerics
+from fxsim.rounding import Quantizer
 
 Arithmetic: TypeAlias = Numerics | RangedNumerics
 """What a layer can be told about numbers: formats, or word lengths on grids that follow its tensors."""
@@ -164,6 +165,67 @@ class LossRule:
     word_length: bool = False
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class TernaryRule:
+    """Every parameter's gradient becomes s, 0 or -s; s = min(clip sigma, max |g|), one scale a tensor.
+
+    clip: in standard deviations of the tensor; 0 for s = max |g|. stochastic: an element is kept with probability
+    |g| / s, which keeps the mean; else where |g| > s / 2. random_bits: 1 to 32. least_elements: smaller tensors stay
+    as they are. except_last: so do the parameters of the last weighted layer.
+    """
+
+    clip: float = 2.5
+    stochastic: bool = True
+    random_bits: int = 16
+    least_elements: int = 0
+    except_last: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WordUpdate:
+    """Weights are integer words that take the optimizer's place: word -= round(learning rate * gradient).
+
+    words: (B_W, B_acc) by layer. A word on the grid 2**(1 - B_W - B_acc) holds a weight of B_W bits in [-1, 1), the
+    part that the network computes with, and a residue of B_acc bits below it.
+    """
+
+    words: Mapping[str, tuple[int, int]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GridUpdate:
+    """The optimizer's result is rounded to a grid again, parameter by parameter: there is no finer copy."""
+
+    quantizer: Quantizer
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ClipUpdate:
+    """Weights are clipped to [-limit, limit] after the optimizer's step."""
+
+    limit: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ShiftUpdate:
+    """WAGE's update takes the optimizer's place: x = lr g / 2**round(log2 max |g|), a signed word of whole steps.
+
+    format: of the stored weights. An element moves by the integer part of x, in steps of the format, and by one more
+    with the probability of its fraction. random_bits: of that draw, 1 to 32.
+    """
+
+    format: Format
+    random_bits: int = 16
+
+
+UpdateRule: TypeAlias = WordUpdate | GridUpdate | ClipUpdate | ShiftUpdate
+
+
 class Policy(abc.ABC):
     """A rule from observations to formats.
 
@@ -189,8 +251,13 @@ class Policy(abc.ABC):
         return 1.0
 
     @property
-    def gradient_rule(self) -> GradientRule | BlockGradientRule | None:
+    def gradient_rule(self) -> GradientRule | BlockGradientRule | TernaryRule | None:
         """What becomes of the parameters' gradients before the optimizer sees them; None: nothing."""
+        return None
+
+    @property
+    def update_rule(self) -> UpdateRule | None:
+        """What becomes of the parameters when the optimizer steps; None: what the optimizer makes of them."""
         return None
 
     @property
@@ -231,6 +298,10 @@ class Policy(abc.ABC):
     def numerics_of(self, layer: str) -> Arithmetic | None:
         """The arithmetic of one layer after the latest decision, where its format does not tell everything."""
         return self.numerics_for(self.formats[layer])
+
+    def numerics_of_followers(self, layer: str) -> Arithmetic | None:
+        """That of modules without a format of their own, behind the layer; None: they keep what they have."""
+        return self.numerics_of(layer)
 
     @abc.abstractmethod
     def start(self, layers: tuple[LayerShape, ...], seed: int) -> Decision:

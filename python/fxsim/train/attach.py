@@ -22,15 +22,26 @@ import torch
 from torch import Tensor, nn
 
 from fxsim.formats import Format
-from fxsim.nn import Gates
+from fxsim.nn import Gates, Weighted
 from fxsim.numerics import Numerics
 from fxsim.policies.adapt.penalty import word_length_penalty
-from fxsim.policies.base import Arithmetic, Decision, LayerObservation, LayerShape, Observation, Policy, Switch
+from fxsim.policies.base import (
+    Arithmetic,
+    Decision,
+    LayerObservation,
+    LayerShape,
+    Observation,
+    Policy,
+    Switch,
+    TernaryRule,
+)
 from fxsim.rng import Key, stream
 from fxsim.train import gradients
 from fxsim.train.l1_watch import WATCHED_STEPS, warn_of_l1
 from fxsim.train.parameters import Places, Slot, places
 from fxsim.train.state import to_arrays, to_tensors
+from fxsim.train.ternary import ternarize
+from fxsim.train.update import Updater, updater_for
 from fxsim.train.updates import publish_updates
 
 FLOAT32_BITS: Final = 32
@@ -85,7 +96,7 @@ def attach(
     _check_optimizer(model, optimizer)
     if total_steps:
         policy.plan(total_steps)
-    return Run(policy, model, found, accs=accs, seed=seed)
+    return Run(policy, model, found, optimizer, accs=accs, seed=seed)
 
 
 def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -106,7 +117,16 @@ class Run:
     records them empties the list (`take_switches`). Pending switches are no part of the state.
     """
 
-    def __init__(self, policy: Policy, model: nn.Module, found: Places, *, accs: int, seed: int | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        model: nn.Module,
+        found: Places,
+        optimizer: torch.optim.Optimizer,
+        *,
+        accs: int,
+        seed: int | None,
+    ) -> None:
         self.policy: Final = policy
         self.model: Final = model
         self.steps = 0
@@ -121,11 +141,22 @@ class Run:
         self._watching = policy.loss_rule is not None and policy.loss_rule.l1 > 0.0
         if seed is None:
             seed = next((layer.seed for layer in found.weighted.values()), 0)
+        self._seed: Final = seed
+        self._optimizer: Final = optimizer
+        self._updater: Updater | None = None
+        if policy.update_rule is not None:
+            optimizer.register_step_pre_hook(lambda *_: self._before_update())
+            optimizer.register_step_post_hook(lambda *_: self._after_update())
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the policy decide anew how the run begins, before its first step: after it was told what to assign."""
         shapes = tuple(
-            LayerShape(name, tuple(layer.weight.shape), layer.layer_id) for name, layer in found.weighted.items()
+            LayerShape(name, tuple(layer.weight.shape), layer.layer_id) for name, layer in self._places.weighted.items()
         )
-        policy.start(shapes, seed)
+        self.switches.extend(self.policy.start(shapes, self._seed).switches)
         self._set()
+        self._updater = updater_for(self.policy.update_rule, self._places, self._optimizer)
         self._tell_steps()
 
     @property
@@ -208,7 +239,7 @@ class Run:
             raise ValueError(f"step {self.steps}: the loss is {value}: training has diverged; lower the learning rate")
         self._watch_l1()
         observed = self._treat_gradients()
-        publish_updates(self.model)
+        publish_updates(self.model, {} if self._updater is None else self._updater.kept())
         self._word_length_sum += self.mean_word_length
         if self.policy.adaptive:
             self._carry_out(self.policy.observe(Observation(self.steps, value, observed, self._penalty)))
@@ -235,6 +266,7 @@ class Run:
             "word_length_sum": self._word_length_sum,
             "watching": self._watching,
             "policy": to_tensors(self.policy.state_dict()),
+            "update": {} if self._updater is None else self._updater.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -247,6 +279,9 @@ class Run:
         self._word_length_sum = float(state["word_length_sum"])
         self._watching = bool(state["watching"])
         self._set()
+        self._updater = updater_for(self.policy.update_rule, self._places, self._optimizer)
+        if self._updater is not None:
+            self._updater.load_state_dict(state["update"])
         self._tell_steps()
 
     def _format(self, slot: Slot) -> Format:
@@ -269,11 +304,22 @@ class Run:
             if wanted is None or self._wanted.get(name) == wanted:
                 continue
             self._wanted[name] = wanted
+            followers = self.policy.numerics_of_followers(name)
             for module in self._places.followers[name]:
-                settled: Any = wanted
-                if isinstance(wanted, Numerics):
-                    settled = _with_accumulators_of(module.numerics, wanted)
-                module.numerics = settled
+                settled: Any = wanted if isinstance(module, Weighted) and module.LEADS else followers
+                if isinstance(settled, Numerics):
+                    settled = _with_accumulators_of(module.numerics, settled)
+                if settled is not None:
+                    module.numerics = settled
+
+    def _before_update(self) -> None:
+        if self._updater is not None:
+            self._updater.steps = self.steps
+            self._updater.before(self._optimizer)
+
+    def _after_update(self) -> None:
+        if self._updater is not None:
+            self._updater.after()
 
     def _tell_steps(self) -> None:
         for layer in self._places.weighted.values():
@@ -281,6 +327,9 @@ class Run:
 
     def _treat_gradients(self) -> tuple[LayerObservation, ...]:
         rule = self.policy.gradient_rule
+        if isinstance(rule, TernaryRule):
+            ternarize(self.model, rule, self._seed, self.steps)
+            rule = None
         observed = []
         graded = False
         for slot in self._places.slots:

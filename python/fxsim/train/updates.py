@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from fxsim.ops import publish_update, records
 
 
-def publish_updates(model: nn.Module) -> None:
-    """Tell listeners of the float32 update of every parameter with a gradient."""
+def publish_updates(model: nn.Module, kept: Mapping[str, str]) -> None:
+    """Tell listeners of the update of every parameter with a gradient.
+
+    kept: formats of parameters that are not kept in float32, by parameter name.
+    """
     if records.listening():
         for name, parameter in model.named_parameters():
             if parameter.grad is not None:
-                publish_update(name.rpartition(".")[0], parameter.numel())
+                output = kept.get(name, records.FLOAT32)
+                publish_update(name.rpartition(".")[0], parameter.numel(), output=output)
