@@ -5,6 +5,7 @@ from fxsim.formats import Format
 from fxsim.numerics import Numerics
 from fxsim.policies import (
     POLICIES,
+    SQ,
     AdaPT,
     Float32,
     GradientRule,
@@ -12,6 +13,7 @@ from fxsim.policies import (
     LayerShape,
     Observation,
     Policy,
+    Sakr,
     Static,
     Switch,
     build,
@@ -28,11 +30,8 @@ def observation(step: int) -> Observation:
 
 
 def test_the_table_names_each_policy_as_it_names_itself() -> None:
-    assert {name: row.policy for name, row in POLICIES.items()} == {
-        "float32": Float32,
-        "static": Static,
-        "adapt": AdaPT,
-    }
+    for name, policy in {"float32": Float32, "static": Static, "adapt": AdaPT, "sakr": Sakr, "sq": SQ}.items():
+        assert POLICIES[name].policy is policy
     for name, row in POLICIES.items():
         policy = build(name)
         assert type(policy) is row.policy
@@ -60,7 +59,7 @@ def test_every_policy_can_be_built_from_its_own_options(name: str) -> None:
 
 
 def test_unknown_names_and_options_are_refused_with_what_is_accepted() -> None:
-    with pytest.raises(ValueError, match="policy 'adpat' is unknown; give one of float32, static, adapt"):
+    with pytest.raises(ValueError, match="policy 'adpat' is unknown; give one of float32, static, adapt, "):
         build("adpat")
     with pytest.raises(ValueError, match="policy 'static' has no option bits; its options are: numerics"):
         build("static", {"bits": 8})

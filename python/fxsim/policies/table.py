@@ -10,8 +10,14 @@ from typing import Any, Final, final
 from fxsim.policies.adapt.config import AdaPTConfig
 from fxsim.policies.adapt.policy import AdaPT
 from fxsim.policies.base import Policy
+from fxsim.policies.binarynet import BinaryNet
+from fxsim.policies.dorefa import DoReFa
 from fxsim.policies.float32 import Float32
+from fxsim.policies.sakr.policy import Sakr
+from fxsim.policies.sq import SQ
 from fxsim.policies.static import Static
+from fxsim.policies.terngrad import TernGrad
+from fxsim.policies.wage import Wage
 
 
 @final
@@ -51,6 +57,53 @@ POLICIES: Final[Mapping[str, Row]] = MappingProxyType(
             source="Kummer, Sidak, Reichmann, Gansterer 2021, Adaptive Precision Training (AdaPT)",
             options=AdaPTConfig().to_options(),
             build=lambda options: AdaPT(AdaPTConfig.from_options(options)),
+        ),
+        "sakr": Row(
+            policy=Sakr,
+            summary="a precision for every tensor, assigned from noise gains and gradient statistics",
+            source="Sakr and Shanbhag 2019, Per-Tensor Fixed-Point Quantization of the Back-Propagation Algorithm",
+            options={"assignment": "", "offset": 0, "target": 0.01, "images": 200, "probe_steps": 0},
+            build=Sakr.from_options,
+        ),
+        "binarynet": Row(
+            policy=BinaryNet,
+            summary="signs for weights and activations, float gradients",
+            source="Hubara, Courbariaux, Soudry, El-Yaniv, Bengio 2016, Binarized Neural Networks",
+            options={},
+            build=lambda _: BinaryNet(),
+        ),
+        "sq": Row(
+            policy=SQ,
+            summary="16-bit words and stochastic rounding throughout",
+            source="Gupta, Agrawal, Gopalakrishnan, Narayanan 2015, Deep Learning with Limited Numerical Precision",
+            options={
+                "weight": "<16,14>",
+                "activation": "<16,10>",
+                "gradient": "<16,14>",
+                "rounding": "stochastic",
+            },
+            build=lambda options: SQ(**options),
+        ),
+        "terngrad": Row(
+            policy=TernGrad,
+            summary="ternary weight gradients, floating point otherwise",
+            source="Wen, Xu, Yan, Wu, Wang, Chen, Li 2017, TernGrad",
+            options={"clip": 2.5, "stochastic": True, "least_elements": 0, "except_last": False},
+            build=lambda options: TernGrad(**options),
+        ),
+        "dorefa": Row(
+            policy=DoReFa,
+            summary="1-bit weights, 2-bit activations, 6-bit gradients",
+            source="Zhou, Wu, Ni, Zhou, Wen, Zou 2016, DoReFa-Net",
+            options={"weight_bits": 1, "activation_bits": 2},
+            build=lambda options: DoReFa(**options),
+        ),
+        "wage": Row(
+            policy=Wage,
+            summary="2-bit weights and 8-bit everything else, integers only",
+            source="Wu, Li, Chen, Shi 2018, Training and Inference with Integers in Deep Neural Networks",
+            options={},
+            build=lambda _: Wage(),
         ),
     }
 )

@@ -11,6 +11,7 @@ from torch import nn
 from fxsim.nn import gate_blocks, layers
 from fxsim.nn.convert import convert
 from fxsim.policies.base import Arithmetic, Policy
+from fxsim.train.surgery import reshape
 
 NEIGHBOURS: tuple[type[nn.Module], ...] = (
     nn.BatchNorm1d,
@@ -42,7 +43,8 @@ def convert_for(
 ) -> nn.Module:
     """The model with the layers, and the arithmetic, that the policy starts with.
 
-    Under a floating point policy nothing is converted. seed: of the layers' random streams. overrides: as in
+    Under a floating point policy nothing is converted. Some policies exchange activations and other modules first
+    (`fxsim.train.surgery`). seed: of the layers' random streams. overrides: as in
     `fxsim.convert`; of these a policy that adapts formats keeps the accumulators. inplace: change `model` itself
     rather than a deep copy.
 
@@ -61,8 +63,9 @@ def convert_for(
             )
         return model if inplace else copy.deepcopy(model)
     wrap = NEIGHBOURS if policy.quantizes_neighbours else ()
-    chosen = {**_left_float(policy, model), **(overrides or {})}
-    converted = convert(model, numerics, overrides=chosen, inplace=inplace, wrap=wrap, seed=seed)
+    target = model if inplace else copy.deepcopy(model)
+    chosen = {**_left_float(policy, target), **reshape(policy, target), **(overrides or {})}
+    converted = convert(target, numerics, overrides=chosen, inplace=True, wrap=wrap, seed=seed)
     if policy.gating is not None:
         gate_blocks(converted, policy.gating.candidates)
         for name, layer in layers(converted):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, final
 
@@ -14,11 +15,12 @@ from torch.nn import functional as F
 from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
 from fxsim.nn import fuse, shard
-from fxsim.policies import build
+from fxsim.policies import Policy, Sakr, build
 from fxsim.train.attach import attach
 from fxsim.train.convert_for import convert_for
 from fxsim.train.lines import SwitchLine, TestLine, TrainLine
-from fxsim.train.recipe import Recipe
+from fxsim.train.recipe import Loss, Recipe
+from fxsim.train.sakr import prepare
 from fxsim.train.weights import sparsity_fields
 from fxsim.train.window import StepOutcome, Window, count_fields
 
@@ -33,16 +35,27 @@ class Learner:
     recipe: how. model: plain torch, with its initial weights; it is converted in place to the policy's arithmetic.
     seed: of the stochastic roundings. total_steps: the span of the learning rate's schedule.
     counting: whether operations are counted. fused: whether normalisations and ReLUs are fused.
+    present: from the images of a batch to the model's input.
 
     Raises:
         ValueError: the policy or the model cannot be had so; `fused` and there is nothing to fuse.
     """
 
     def __init__(
-        self, recipe: Recipe, model: nn.Module, *, seed: int, total_steps: int, counting: bool, fused: bool = False
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        *,
+        seed: int,
+        total_steps: int,
+        counting: bool,
+        fused: bool = False,
+        present: Callable[[Tensor], Tensor] = lambda x: x,
     ) -> None:
         policy = build(recipe.policy, recipe.options)
         self.recipe: Final = recipe
+        self._present: Final = present
+        self._plain: Final = copy.deepcopy(model) if _needs_measuring(policy) else None
         converted = convert_for(policy, model, seed=seed, inplace=True)
         self.model: Final = fuse(converted, inplace=True) if fused else converted
         self.optimizer: Final = torch.optim.SGD(
@@ -51,7 +64,7 @@ class Learner:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        self.run: Final = attach(policy, self.model, self.optimizer, total_steps=total_steps)
+        self.run: Final = attach(policy, self.model, self.optimizer, seed=seed, total_steps=total_steps)
         self.counts: Final = Counts()
         self._window = Window()
         self._last: dict[str, Any] = {}
@@ -59,6 +72,22 @@ class Learner:
         self._rate = recipe.learning_rate
         self._total_steps: Final = total_steps
         self._counting: Final = counting
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Measure what the policy must know before the first step, if anything, on the batches of the run."""
+        policy = self.run.policy
+        if self._plain is None or not isinstance(policy, Sakr):
+            return
+        shown = ((self._present(x), y) for x, y in batches)
+        steps = min(policy.probe_steps or self._total_steps, self._total_steps)
+        rates = [
+            self.recipe.learning_rate_at(step * self._total_steps // steps, self._total_steps) for step in range(steps)
+        ]
+        prepare(policy, self._plain, shown, rates=rates)
+        with torch.no_grad():
+            for parameter, initial in zip(self.model.parameters(), self._plain.parameters(), strict=True):
+                parameter.copy_(initial)
+        self.run.restart()
 
     def step(self, batch: Batch, step: int) -> StepOutcome:
         """Optimizer step number `step`, from 0, on one batch."""
@@ -70,16 +99,16 @@ class Learner:
         self.model.train()
         bits, bits_by_elements = self.run.mean_word_length, self.run.mean_word_length_by_elements
         with self._count() as counts:
-            logits = self.model(x)
-            cross_entropy = F.cross_entropy(logits, y)
-            loss = cross_entropy + self.run.penalty()
+            logits = self.model(self._present(x))
+            task_loss = loss_of(self.recipe.loss, logits, y)
+            loss = task_loss + self.run.penalty()
             torch.autograd.backward(loss)
             self._last = self._state_of_weights()
             self.run.step(loss.detach())
             self.optimizer.step()
             self.optimizer.zero_grad()
         outcome = StepOutcome(
-            loss=float(cross_entropy.detach()),
+            loss=float(task_loss.detach()),
             correct=_correct(logits, y),
             samples=len(y),
             seconds=time.perf_counter() - begun,
@@ -121,7 +150,7 @@ class Learner:
         with self._count() as counts:
             for x, y in batches:
                 with shard(samples):
-                    logits = self.model(x)
+                    logits = self.model(self._present(x))
                 loss += float(F.cross_entropy(logits, y, reduction="sum"))
                 correct += _correct(logits, y)
                 samples += len(y)
@@ -177,6 +206,20 @@ class Learner:
             return
         with count() as counts:
             yield counts
+
+
+def loss_of(loss: Loss, logits: Tensor, y: Tensor) -> Tensor:
+    """The mean over the batch of the cross entropy, or of half the sum of squared errors against the class's unit."""
+    match loss:
+        case "cross_entropy":
+            return F.cross_entropy(logits, y)
+        case "half_squared_error":
+            unit = F.one_hot(y, logits.shape[1]).to(logits.dtype)
+            return 0.5 * (logits - unit).square().sum(1).mean()
+
+
+def _needs_measuring(policy: Policy) -> bool:
+    return isinstance(policy, Sakr) and policy.assignment is None
 
 
 def _correct(logits: Tensor, y: Tensor) -> int:

@@ -15,9 +15,10 @@ from fxsim.data import Dataset
 from fxsim.train.checkpoint import Checkpoint, check_config, warn_of_differences
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
-from fxsim.train.initialise import initialise
+from fxsim.train.initialise import initialise, initialise_wage
 from fxsim.train.learner import Batch, Learner
 from fxsim.train.observer import Observer, Plan, Progress, Silent, Standing
+from fxsim.train.presentation import present
 from fxsim.train.recipe import Recipe
 from fxsim.train.runfolder import RunFolder
 
@@ -43,6 +44,7 @@ def train(
     loop = _Loop(config, RunFolder(path), _dataset(config), observer or Silent(), stop)
     RunFolder.create(path, config)
     with _surroundings(config.threads, config.seed):
+        loop.prepare()
         loop.save(finished=False)
         return loop.go()
 
@@ -107,6 +109,9 @@ class _Loop:
             if recipe.initialisation == "tnvs":
                 torch.manual_seed(self.config.seed)
                 initialise(model, gain=recipe.gain)
+            if recipe.initialisation == "wage":
+                torch.manual_seed(self.config.seed)
+                initialise_wage(model)
         return Learner(
             recipe,
             model,
@@ -114,7 +119,18 @@ class _Loop:
             total_steps=self.total,
             counting=self.config.count,
             fused=self.config.fuse,
+            present=lambda x: present(x, self.dataset, recipe.presentation),
         )
+
+    def prepare(self) -> None:
+        """What a policy must know before the first step is measured on the run's own batches."""
+        for learner in self.learners:
+            learner.prepare(self._all_batches())
+            self._log_switches(learner)
+
+    def _all_batches(self) -> Iterator[Batch]:
+        for epoch in range(self.config.epochs):
+            yield from data.batches(self.dataset, "train", self.config.batch_size, seed=self.config.seed, epoch=epoch)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where the checkpoint was made."""

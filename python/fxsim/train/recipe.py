@@ -16,12 +16,16 @@ from fxsim import models
 from fxsim.policies import POLICIES, build
 from fxsim.policies.adapt import tnvs
 from fxsim.train.initialise import NORMALISATIONS
+from fxsim.train.presentation import PRESENTATIONS, Presentation
 
-Schedule: TypeAlias = Literal["cosine", "constant"]
-SCHEDULES: Final[tuple[Schedule, ...]] = ("cosine", "constant")
+Schedule: TypeAlias = Literal["cosine", "constant", "eighths"]
+SCHEDULES: Final[tuple[Schedule, ...]] = ("cosine", "constant", "eighths")
 
-Initialisation: TypeAlias = Literal["tnvs", "torch"]
-INITIALISATIONS: Final[tuple[Initialisation, ...]] = ("tnvs", "torch")
+Initialisation: TypeAlias = Literal["tnvs", "torch", "wage"]
+INITIALISATIONS: Final[tuple[Initialisation, ...]] = ("tnvs", "torch", "wage")
+
+Loss: TypeAlias = Literal["cross_entropy", "half_squared_error"]
+LOSSES: Final[tuple[Loss, ...]] = ("cross_entropy", "half_squared_error")
 
 OptionValue: TypeAlias = str | int | float | bool
 
@@ -35,9 +39,12 @@ class Recipe:
     policy: a name of `fxsim.policies.POLICIES`.
     options: of the policy, by name; those left out keep the policy's defaults.
     learning_rate: at the first step. momentum, weight_decay: of torch.optim.SGD.
-    schedule: "cosine" falls to 0 over the run, step by step; "constant" stays.
-    initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own.
+    schedule: "cosine" falls to 0 over the run, step by step; "constant" stays; "eighths" falls to an eighth after
+        two thirds of the run, and again after five sixths, and so stays a power of two.
+    initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own, "wage" for
+        uniform weights as wide as WAGE needs them.
     gain: variance of a weight times its fan-in before truncation, used by "tnvs".
+    loss: of the training; test losses are cross entropies always. presentation: see `fxsim.train.presentation`.
     """
 
     name: str
@@ -49,6 +56,8 @@ class Recipe:
     schedule: Schedule = "cosine"
     initialisation: Initialisation = "torch"
     gain: float = 1.0
+    loss: Loss = "cross_entropy"
+    presentation: Presentation = "normalised"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", dict(self.options))
@@ -62,6 +71,8 @@ class Recipe:
         _require(
             self.initialisation in INITIALISATIONS, "initialisation", self.initialisation, " or ".join(INITIALISATIONS)
         )
+        _require(self.loss in LOSSES, "loss", self.loss, " or ".join(LOSSES))
+        _require(self.presentation in PRESENTATIONS, "presentation", self.presentation, " or ".join(PRESENTATIONS))
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """The learning rate of step `step`, counted from 0, of a run of `total_steps`.
@@ -73,6 +84,9 @@ class Recipe:
                 return self.learning_rate
             case "cosine":
                 return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * step / total_steps))
+            case "eighths":
+                falls = (3 * step >= 2 * total_steps) + (6 * step >= 5 * total_steps)
+                return math.ldexp(self.learning_rate, -3 * falls)
 
     def full_options(self) -> dict[str, Any]:
         """The policy's options with the defaults filled in."""
@@ -88,12 +102,37 @@ ADAPT_LEARNING_RATE: Final = 0.03
 """AdaPT's gradients have unit norm, so this is a distance per step and tensor, whatever the model."""
 
 
+_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "sakr": {
+            "learning_rate": 0.25,
+            "momentum": 0.0,
+            "schedule": "eighths",
+            "presentation": "zero_to_two",
+        },
+        "binarynet": {"learning_rate": 0.5},
+        "dorefa": {"learning_rate": 0.02},
+        "wage": {
+            "learning_rate": 8.0,
+            "momentum": 0.0,
+            "schedule": "eighths",
+            "initialisation": "wage",
+            "loss": "half_squared_error",
+            "presentation": "minus_one_to_one",
+        },
+    }
+)
+"""Fields of the recipes of methods that come with a way to be trained."""
+
+
 def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | None = None) -> Recipe:
     """The recipe that a policy uses on a model unless told otherwise.
 
     AdaPT: SGD of 0.03 with momentum 0.9, cosine to 0, L1 1e-4 (the policy's own option), weight decay 1e-8,
     truncated normal initialisation of gain 0.5, or 2 for deep plain nets. The published 0.1 needs long runs;
     a rate that does not fall never settles, because unit-norm steps do not shrink near a minimum.
+    Sakr: plain SGD of 1/4 falling by eighths, images as pixel / 128. WAGE: the same of 8, images in [-1, 1], half the
+    squared error, weights as wide as it needs. BinaryNet: SGD of 0.5 with momentum 0.9. DoReFa: of 0.02.
     All others, the float32 baseline among them: torch's initialisation and SGD with momentum 0.9, weight
     decay 5e-4, cosine to 0.
     """
@@ -108,6 +147,8 @@ def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | Non
             initialisation="tnvs",
             gain=_gain(model),
         )
+    if policy in _SCHEMES:
+        return Recipe(name=policy, policy=policy, options=given, **_SCHEMES[policy])
     return Recipe(
         name=policy,
         policy=policy,
