@@ -138,7 +138,7 @@ def test_roles() -> None:
     assert [(role.name, role.value) for role in Role] == [
         ("WEIGHT", 0), ("BIAS", 1), ("INPUT", 2), ("OUTPUT", 3), ("GRAD_OUTPUT", 4), ("GRAD_WEIGHT", 5),
         ("GRAD_INPUT", 6), ("UPDATE", 7), ("POLICY", 8), ("GRAD_BIAS", 9), ("BIAS_UPDATE", 10), ("SECOND_INPUT", 11),
-        ("STATE", 12), ("BIAS_STATE", 13),
+        ("STATE", 12), ("BIAS_STATE", 13), ("SECOND_GRAD_OUTPUT", 14),
     ]  # fmt: skip
 
 

@@ -4,7 +4,17 @@ from fxsim import autograd, isa, nn, policies
 from fxsim.accumulator import Accumulator
 from fxsim.cost.counting import count
 from fxsim.formats import Format
-from fxsim.nn import convert, fuse, int_state_dict, load_int_state_dict, set_numerics, shard, summary
+from fxsim.nn import (
+    convert,
+    float_parts,
+    fold_batch_norm,
+    fuse,
+    int_state_dict,
+    load_int_state_dict,
+    set_numerics,
+    shard,
+    summary,
+)
 from fxsim.numerics import Numerics
 from fxsim.ops import (
     add,
@@ -44,6 +54,8 @@ __all__ = [
     "conv2d",
     "convert",
     "count",
+    "float_parts",
+    "fold_batch_norm",
     "fuse",
     "int_state_dict",
     "isa",

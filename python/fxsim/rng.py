@@ -57,6 +57,7 @@ class Role(enum.IntEnum):
     SECOND_INPUT = 11
     STATE = 12
     BIAS_STATE = 13
+    SECOND_GRAD_OUTPUT = 14
 
 
 @dataclass(frozen=True, slots=True)

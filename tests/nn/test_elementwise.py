@@ -269,3 +269,37 @@ def test_refusals() -> None:
         fx.nn.AdaptiveAvgPool2d(2, numerics=PLAIN)(floats(1, 1, 5, 4))
     with pytest.raises(TypeError, match="float32 does not carry the output format <30,4> exactly"):
         fx.nn.Add(numerics=replace(PLAIN, output=Quantizer("<30,4>")))(torch.ones(2), torch.ones(2))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4, 5)], ids=str)
+@pytest.mark.parametrize("numerics", NUMERICS.values(), ids=NUMERICS)
+def test_fork(numerics: Numerics, shape: tuple[int, ...]) -> None:
+    x = floats(*shape).requires_grad_()
+    with fx.shard(FIRST):
+        one, other = ready(fx.nn.Fork(numerics=numerics))(x)
+    assert torch.equal(one, x)
+    assert torch.equal(other, x)
+    gradients = [floats(*shape, seed=seed) / 4 for seed in (5, 6)]
+    torch.autograd.backward([one, other], gradients)
+    q = numerics.grad_output
+    assert q is not None
+    raws = [
+        words(grad, q, key(role))
+        for grad, role in zip(gradients, (Role.GRAD_OUTPUT, Role.SECOND_GRAD_OUTPUT), strict=True)
+    ]
+    assert x.grad is not None
+    assert x.grad.tolist() == rounded(raws[0] + raws[1], q.format, numerics.grad_input, Role.GRAD_INPUT)
+
+
+def test_a_fork_of_which_one_half_is_used_adds_nothing() -> None:
+    x = floats(3, 5).requires_grad_()
+    fx.nn.Fork(numerics=PLAIN)(x)[1].backward(floats(3, 5, seed=1))
+    assert torch.equal(x.grad, floats(3, 5, seed=1))
+
+
+def test_a_fork_without_integer_gradients_adds_floats() -> None:
+    x = floats(3, 5).requires_grad_()
+    one, other = fx.nn.Fork(numerics=Numerics("<1,0>", "<8,4>", grad_input="<8,2>"))(x)
+    (one * 2 + other * 3.3).sum().backward()
+    assert x.grad is not None
+    assert x.grad.unique().tolist() == [5.25]

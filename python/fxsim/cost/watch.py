@@ -5,9 +5,8 @@ A fxsim op is one op to this watch, whatever it computes inside, so nothing is c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -15,15 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from fxsim.cost.floats import float_records
 from fxsim.ops.records import OpRecord
-
-_MOVES: Final = re.compile(
-    r"(new|empty)_?\w*|(ones|zeros|full|rand|randn)(_like)?|(bernoulli|normal|uniform|zero)_|fill_?|eye|scalar_tensor"
-    r"|_to_copy|_reshape_copy|copy_?|clone|contiguous|detach_?|lift\w*|set_|resize_|_pin_memory|_local_scalar_dense"
-    r"|(slice|select|split|expand|permute|transpose|squeeze|unsqueeze|view|diagonal|as_strided|unfold)_(backward|copy|scatter)"
-    r"|_?(unsafe_)?index|index_put_?|index_select|gather|scatter|embedding|masked_(select|fill_?)|where"
-    r"|cat|stack|flip|roll|repeat|constant_pad_nd|pixel_(un)?shuffle"
-)
-"""Ops of torch that create, fill, pick or move floats without arithmetic on them."""
+from fxsim.ops.torch_moves import MOVES
 
 
 @final
@@ -66,7 +57,7 @@ class Watch(TorchDispatchMode):
         if records is not None:
             for record in records:
                 self._record(record)
-        elif not _MOVES.fullmatch(op.__name__):
+        elif not MOVES.fullmatch(op.__name__):
             outputs = args[:1] if result is None else result  # in-place list ops return nothing
             floats = [tensor.numel() for tensor in _tensors(outputs) if tensor.is_floating_point()]
             if floats:

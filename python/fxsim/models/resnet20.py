@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fxsim.nn.batch_norm import BatchNormReLU2d
+from fxsim.nn.elementwise import Split, Sum
 
 _WIDTHS: Final = (16, 32, 64)
 _BLOCKS_PER_STAGE: Final = 3
@@ -25,6 +26,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        self.split = Split()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.relu1 = nn.ReLU()
@@ -34,17 +36,19 @@ class BasicBlock(nn.Module):
         if stride != 1 or in_channels != out_channels:
             self.shortcut.append(nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False))
             self.shortcut.append(nn.BatchNorm2d(out_channels))
+        self.sum = Sum()
         self.relu2 = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        x, z = self.split(x)
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.conv2(y)
         out: torch.Tensor
         if isinstance(self.bn2, BatchNormReLU2d):
-            out = self.bn2(y, self.shortcut(x))
+            out = self.bn2(y, self.shortcut(z))
         else:
-            out = self.relu2(self.bn2(y) + self.shortcut(x))
+            out = self.relu2(self.sum(self.bn2(y), self.shortcut(z)))
         return out
 
 

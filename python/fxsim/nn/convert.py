@@ -8,7 +8,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from fxsim.nn._layer import Layer
 from fxsim.nn.conv2d import Conv2d
@@ -16,6 +16,8 @@ from fxsim.nn.linear import Linear
 from fxsim.nn.quantized import Quantized
 from fxsim.nn.ranged import RangedConv2d, RangedLinear
 from fxsim.nn.ranged_module import RangedModule
+from fxsim.nn.replacements import FORMS, check_types
+from fxsim.nn.strict import refuse_floats
 from fxsim.numerics import Numerics
 from fxsim.ranges import RangedNumerics
 
@@ -34,6 +36,9 @@ def convert(
     inplace: bool = False,
     *,
     wrap: Sequence[type[nn.Module]] = (),
+    also: Sequence[type[nn.Module]] = (),
+    strict: bool = False,
+    sample: Tensor | Sequence[Tensor] | None = None,
     seed: int = 0,
 ) -> nn.Module:
     """Replace every `nn.Linear` and `nn.Conv2d` by fxsim's, with the same parameters.
@@ -47,6 +52,11 @@ def convert(
             a layer in float.
         inplace: change `model` itself instead of a deep copy.
         wrap: types of modules to put between quantizers (`nn.Quantized`, `nn.RangedModule`).
+        also: further types to replace by their integer forms, out of `nn.INTEGER_FORMS`. `nn.BatchNorm2d` becomes
+            `RangeBatchNorm2d`, which is another function: it divides by a multiple of the range.
+        strict: refuse the model, before anything is changed, if a part of it would still compute in floats when it is
+            run on the sample, in training mode backward too (`float_parts`).
+        sample: for strict: the input of the model, or several.
         seed: the seed of the run.
 
     Returns:
@@ -54,16 +64,26 @@ def convert(
 
     Raises:
         TypeError: `numerics` is neither a Numerics nor a RangedNumerics.
-        ValueError: an override matches no layer; a layer's weight is not a plain parameter, or its padding is refused.
+        ValueError: an override matches no layer; a layer's weight is not a plain parameter, or its padding is refused;
+            a type has no integer form, or a module's settings have none; strict and a part is float.
     """
-    kinds = (nn.Linear, nn.Conv2d, *wrap)
+    check_types(tuple(also), tuple(wrap))
+    if strict:
+        if sample is None:
+            raise ValueError("convert: strict=True needs sample, an input of the model, to see what it computes")
+        refuse_floats(convert(model, numerics, overrides, wrap=wrap, also=also, seed=seed), sample)
+    kinds = (nn.Linear, nn.Conv2d, *wrap, *also)
     target = model if inplace else copy.deepcopy(model)
     wrapped = {module.module for module in target.modules() if isinstance(module, Quantized | RangedModule)}
     found = [
         (name, module) for name, module in target.named_modules() if type(module) in kinds and module not in wrapped
     ]
     chosen = _choose([name for name, _ in found], numerics, overrides or {})
-    replaced = {module: _replacement(name, module, chosen[name]) for name, module in found if chosen[name] is not None}
+    replaced = {
+        module: _replacement(name, module, chosen[name], type(module) in also)
+        for name, module in found
+        if chosen[name] is not None
+    }
     for parent in list(target.modules()):
         # not named_children, which leaves out the second name of a shared module
         for child_name, child in list(parent._modules.items()):
@@ -113,11 +133,11 @@ def _no_match(what: str, pattern: str, names: Sequence[str]) -> str:
     return f"{what} {pattern!r} matches none of {len(names)} layers; names are like {listed}"
 
 
-def _replacement(name: str, module: nn.Module, numerics: Arithmetic | None) -> Layer:
+def _replacement(name: str, module: nn.Module, numerics: Arithmetic | None, also: bool) -> Layer:
     if not isinstance(numerics, Numerics | RangedNumerics):
         raise TypeError(f"convert: numerics of {name!r} is {type(numerics).__name__}: a Numerics is needed")
     try:
-        return _made(module, numerics).train(module.training)
+        return (_integer_form(module, numerics) if also else _made(module, numerics)).train(module.training)
     except ValueError as error:
         raise ValueError(f"convert: {name}: {error}") from None
 
@@ -133,6 +153,14 @@ def _made(module: nn.Module, numerics: Arithmetic) -> Layer:
             return _sharing(module, lambda: _conv2d_like(module, RangedConv2d, numerics))
         return _sharing(module, lambda: _conv2d_like(module, Conv2d, numerics))
     return RangedModule(module, numerics) if isinstance(numerics, RangedNumerics) else Quantized(module, numerics)
+
+
+def _integer_form(module: nn.Module, numerics: Arithmetic) -> Layer:
+    if not isinstance(numerics, Numerics):
+        raise ValueError("its integer form needs a Numerics: give it one by an override, or leave its type out of also")
+    layer = FORMS[type(module)](module, numerics)
+    _take_hooks(layer, module)
+    return layer
 
 
 def _conv2d_like(module: nn.Conv2d, kind: Callable[..., _Weighted], numerics: Arithmetic) -> _Weighted:
@@ -158,6 +186,10 @@ def _sharing(module: nn.Linear | nn.Conv2d, make: Callable[[], _Weighted]) -> _W
     layer = make()
     layer.weight = module.weight
     layer.bias = module.bias
+    _take_hooks(layer, module)
+    return layer
+
+
+def _take_hooks(layer: nn.Module, module: nn.Module) -> None:
     for hooks in _HOOKS:
         getattr(layer, hooks).update(getattr(module, hooks))
-    return layer

@@ -1,4 +1,4 @@
-"""fx.nn.Add, Clip and ReLU, and the sum in floats that `convert` makes an Add."""
+"""fx.nn.Add, Fork, Clip and ReLU, and the float modules that `convert` makes an Add or a Fork."""
 
 from __future__ import annotations
 
@@ -16,6 +16,39 @@ class Sum(torch.nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """The sum."""
         return a + b
+
+
+class Split(torch.nn.Module):
+    """x twice: what a model writes where `convert` is to put `fx.nn.Fork`."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x and x."""
+        return x, x
+
+
+class Fork(Layer):
+    """x twice; backward, the gradients of both are added in integers, as `Add` adds.
+
+    The forward computes nothing. Each gradient is quantized by `grad_output`, their exact sum is rounded by
+    `grad_input` if that is given; without `grad_output` they are added in floats. The rest of the Numerics is not used.
+
+    Args:
+        numerics, layer_id, seed: as in `Add`.
+
+    Raises:
+        TypeError: `numerics` is no Numerics.
+    """
+
+    def __init__(self, *, numerics: Numerics, layer_id: int = 0, seed: int = 0) -> None:
+        super().__init__()
+        self._enroll(numerics, layer_id, seed)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x and x."""
+        one, other = torch.ops.fxsim.fork.default(
+            x, self._numerics_text, self._signed_seed, self._layer_id, self._call(x), first_sample(), self.name
+        )
+        return one, other
 
 
 class Add(Layer):

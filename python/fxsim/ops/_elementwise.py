@@ -177,17 +177,23 @@ def leave(
     return emit(ordered, form.fl, plan, site, dtype, a, b, read, channels_last=channels_last)
 
 
-def relay(here: Backward, grad: Tensor) -> Tensor:
-    """A gradient that passes as it is: quantized by grad_output and rounded by grad_input, where those are given."""
+def relay(here: Backward, grad: Tensor, other: Tensor | None = None) -> Tensor:
+    """A gradient as it is, or the sum of two: quantized by grad_output, rounded by grad_input, where given."""
     plan, channels_last = here.plan, grad.dim() == IMAGE
     per_sample = math.prod(grad.shape[1:])
     if plan.grad_output is None:
-        return here.round(grad, Role.GRAD_INPUT, per_sample, channels_last=channels_last)
-    words = here.quantize_grad(grad, plan.grad_output, channels_last=channels_last)
+        total = grad if other is None else grad + other
+        return here.round(total, Role.GRAD_INPUT, per_sample, channels_last=channels_last)
     form = plan.grad_output.format
+    raw = here.quantize_grad(grad, plan.grad_output, channels_last=channels_last)
+    exact, read, b = form, raw.numel(), None
+    if other is not None:
+        second = Role.SECOND_GRAD_OUTPUT
+        addend = here.quantize_grad(other, plan.grad_output, channels_last=channels_last, role=second)
+        exact, read, b = sum_format(plan.name, form, form), 2 * raw.numel(), form
+        raw = sums(raw, form, addend, form, exact)
     if plan.grad_input is not None:
         check_carrier(plan.name, "grad_input", plan.grad_input.format, here.dtype, plan.numerics.carrier)
-    rounded = plan.grad_input or word_plan(Quantizer(form))
-    site = here.site(Role.GRAD_INPUT, per_sample)
-    ordered = in_order(words, channels_last)
-    return emit(ordered, form.fl, rounded, site, here.dtype, form, None, words.numel(), channels_last=channels_last)
+    rounded = plan.grad_input or word_plan(Quantizer(exact))
+    site, ordered = here.site(Role.GRAD_INPUT, per_sample), in_order(raw, channels_last)
+    return emit(ordered, exact.fl, rounded, site, here.dtype, form, b, read, channels_last=channels_last)

@@ -67,9 +67,11 @@ class Backward(NamedTuple):
         what = "" if role is Role.GRAD_BIAS else role.name.lower()
         return Site(self.layer, pass_, op, self.seed, number, self.first_sample * per_sample, self.batch, what)
 
-    def quantize_grad(self, grad: Tensor, plan: WordPlan, *, channels_last: bool) -> Tensor:
+    def quantize_grad(
+        self, grad: Tensor, plan: WordPlan, *, channels_last: bool, role: Role = Role.GRAD_OUTPUT
+    ) -> Tensor:
         """The output's gradient as raws."""
-        site = self._rounding(Role.GRAD_OUTPUT, math.prod(grad.shape[1:]))
+        site = self._rounding(role, math.prod(grad.shape[1:]))
         return _words.quantize(grad, plan, plan.dtype, site, channels_last=channels_last, mask=False).values
 
     def round(self, gradient: Tensor, role: Role, per_sample: int = 0, *, channels_last: bool = False) -> Tensor:

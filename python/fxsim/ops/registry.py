@@ -104,6 +104,8 @@ OPS: Final = (
         "Add",
         differentiable=False,
     ),
+    Op("fork", samples.fork, module="Fork"),
+    Op("merge", samples.merge, "requantize", ("add",), ("add",), "elementwise", "Fork", differentiable=False),
     Op("avg_pool2d", samples.avg_pool2d, "requantize", ("avg_pool2d",), ("avg_pool2d",), "elementwise", "AvgPool2d"),
     Op(
         "avg_pool2d_backward",

@@ -145,6 +145,19 @@ def relay() -> Iterator[Arguments]:
         yield _floats(3, 5).detach(), blocked, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "add", "layer"
 
 
+def fork() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.fork."""
+    for numerics in (FLOAT_BACKWARD, RANGE_BACKWARD):
+        yield _floats(2, 3, 4, 4), numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer"
+
+
+def merge() -> Iterator[Arguments]:
+    """Of torch.ops.fxsim.merge."""
+    for numerics, shape in ((FLOAT_BACKWARD, (3, 5)), (RANGE_BACKWARD, (2, 3, 4, 4))):
+        gradients = _floats(*shape).detach(), _floats(*shape).detach().flip(0)
+        yield (*gradients, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer")
+
+
 def avg_pool2d() -> Iterator[Arguments]:
     """Of torch.ops.fxsim.avg_pool2d."""
     for numerics, window in ((FLOAT_BACKWARD, ([2, 2], [2, 2], [0, 0])), (RANGE_BACKWARD, ([3, 2], [1, 2], [1, 0]))):
