@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import fxsim as fx
-from fxsim import reference
+from fxsim import _core, reference
 
 Floats = npt.NDArray[np.float32]
 
@@ -122,6 +122,45 @@ def test_threads_and_layouts_change_no_bit(isa: str) -> None:
     assert everything(x.contiguous(), residual.contiguous()) == expected
     assert everything(x.transpose(2, 3).contiguous().transpose(2, 3), residual) == expected
     assert len(expected) == 7
+
+
+@pytest.mark.parametrize("isa", fx.isa.available())
+def test_images_that_go_past_the_cache_have_the_same_bits(isa: str) -> None:
+    x, residual = images(4, 16, 64, 65), images(4, 16, 64, 65, seed=1)
+    fx.isa.force("reference")
+    expected = everything(x, residual)
+    fx.isa.force(isa)
+    assert everything(x, residual) == expected
+
+
+@pytest.mark.parametrize("isa", fx.isa.available())
+@pytest.mark.parametrize("channels", [16, 24])
+def test_results_may_begin_anywhere(isa: str, channels: int) -> None:
+    fx.isa.force(isa)
+    shape = (4, 65, 64, channels)
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    statistics = np.stack((x[0, 0, 0], np.ones(channels, np.float32)))
+    expected = np.maximum(x - statistics[0], 0)
+    for first in (0, 1, 4, 8, 16):
+        room = np.full(x.size + 32, 7, np.float32)
+        out = room[first : first + x.size].reshape(shape)
+        _core.batch_norm_relu(
+            x.transpose(0, 3, 1, 2),
+            None,
+            None,
+            None,
+            statistics,
+            running_mean=None,
+            running_variance=None,
+            measure=False,
+            momentum=0.0,
+            eps=0.0,
+            relu=True,
+            out=out.transpose(0, 3, 1, 2),
+        )
+        assert np.array_equal(out, expected)
+        assert (room[:first] == 7).all()
+        assert (room[first + x.size :] == 7).all()
 
 
 @pytest.mark.parametrize("isa", fx.isa.available())

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "kernels/parallel.hpp"
@@ -39,6 +40,14 @@ class Blocks {
  private:
   std::int64_t pixels_, channels_;
 };
+
+// Whether an image should be written past the cache: it can be, and would not fit there anyway.
+bool streams(const float* image, std::int64_t pixels, std::int64_t channels) {
+  constexpr std::int64_t kTooLarge = std::int64_t{1} << 20;  // bytes: half of a second-level cache of today
+  const std::int64_t pixel_bytes = channels * static_cast<std::int64_t>(sizeof(float));
+  return pixels * pixel_bytes >= kTooLarge && pixel_bytes % isa::kStreamAlignment == 0 &&
+         reinterpret_cast<std::uintptr_t>(image) % isa::kStreamAlignment == 0;
+}
 
 // Two float32 sums per block and channel.
 struct Partials {
@@ -111,9 +120,11 @@ void batch_statistics(const BatchStatisticsCall& call, const isa::BatchNormPasse
 
 void batch_norm_relu(const BatchNormCall& call, const isa::BatchNormPasses& passes) {
   const Settled settled(call.affine, call.channels);
+  const bool stream = streams(call.y, call.pixels, call.channels);
   Blocks(call.pixels, call.channels).backward([&](std::int64_t first, std::int64_t pixels) {
     const float* residual = call.residual == nullptr ? nullptr : call.residual + first;
-    passes.normalise(call.x + first, residual, pixels, call.channels, settled.normal, call.relu, call.y + first);
+    passes.normalise(call.x + first, residual, pixels, call.channels, settled.normal, call.relu, stream,
+                     call.y + first);
   });
 }
 
@@ -125,9 +136,10 @@ void batch_norm_relu_backward(const BatchNormBackwardCall& call, const isa::Batc
   const bool from_output = call.y != nullptr;
   const Masking found_anew = call.relu ? Masking::kNormal : Masking::kNone;
   Partials partials(blocks, channels);
+  const bool stream_masked = from_output && streams(call.grad_residual, call.pixels, channels);
   blocks.forward([&](std::int64_t block, std::int64_t first, std::int64_t pixels) {
     passes.sum_gradients(call.grad + first, call.x + first, from_output ? call.y + first : nullptr, pixels, channels,
-                         settled.normal, from_output ? Masking::kOutput : found_anew,
+                         settled.normal, from_output ? Masking::kOutput : found_anew, stream_masked,
                          partials.first.data() + block * channels, partials.second.data() + block * channels,
                          from_output ? call.grad_residual + first : nullptr);
   });
@@ -150,10 +162,12 @@ void batch_norm_relu_backward(const BatchNormBackwardCall& call, const isa::Batc
     slope[c] = static_cast<float>(along * settled.inverse[c] / count);
   }
 
+  const bool stream = streams(call.grad_x, call.pixels, channels);
   const float* grad = from_output ? call.grad_residual : call.grad;
   blocks.backward([&](std::int64_t first, std::int64_t pixels) {
     passes.distribute(grad + first, call.x + first, pixels, channels, settled.normal,
-                      from_output ? Masking::kNone : found_anew, shift.data(), slope.data(), call.grad_x + first);
+                      from_output ? Masking::kNone : found_anew, shift.data(), slope.data(), stream,
+                      call.grad_x + first);
   });
 }
 

@@ -32,6 +32,19 @@ template <class V>
   __builtin_memcpy(to, &v, sizeof v);
 }
 
+// Vectors that hold whole lines of the cache, or an aligned part of one, can go past it.
+struct NoStream {
+  static constexpr int kWidth = 0;
+};
+
+template <class Stream, class V>
+[[gnu::always_inline]] inline void store_image(float* to, const V& v, bool stream) {
+  if constexpr (sizeof(V) == Stream::kWidth * sizeof(float)) {
+    if (stream) return Stream::store(to, v);
+  }
+  store(to, v);
+}
+
 // v, but 0 where `gate` is at most 0: a NaN lets through.
 template <class V>
 [[gnu::always_inline]] inline V gated(const V& v, const V& gate) {
@@ -67,6 +80,9 @@ void for_columns(std::int64_t channels, const Columns& columns, std::int64_t fir
   }
 }
 
+// Floats by which a pass that only reads asks ahead: a page, where the hardware's own prefetching ends.
+inline constexpr std::int64_t kAhead = 1024;
+
 struct SumColumns {
   const float* x;
   std::int64_t pixels, channels;
@@ -81,7 +97,9 @@ struct SumColumns {
     const auto add = [&](std::int64_t pixel, int lane) [[gnu::always_inline]] {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) {
-        const V d = load<kWidth>(from + pixel * channels + j * kWidth) - origin.at[j];
+        const float* at = from + pixel * channels + j * kWidth;
+        __builtin_prefetch(at + kAhead);
+        const V d = load<kWidth>(at) - origin.at[j];
         sum[lane][j] += d;
         square[lane][j] += d * d;
       }
@@ -100,11 +118,12 @@ struct SumColumns {
   }
 };
 
-template <bool kResidual, bool kRelu>
+template <class Stream, bool kResidual, bool kRelu>
 struct NormaliseColumns {
   const float *x, *residual;
   std::int64_t pixels, channels;
   Normal normal;
+  bool stream;
   float* y;
 
   template <int kWidth, int kVectors>
@@ -118,17 +137,18 @@ struct NormaliseColumns {
         V v = (load<kWidth>(x + at + j * kWidth) - mean.at[j]) * scale.at[j] + bias.at[j];
         if constexpr (kResidual) v += load<kWidth>(residual + at + j * kWidth);
         if constexpr (kRelu) v = gated(v, v);
-        store(y + at + j * kWidth, v);
+        store_image<Stream>(y + at + j * kWidth, v, stream);
       }
     }
   }
 };
 
-template <Masking kMasking>
+template <class Stream, Masking kMasking>
 struct SumGradientColumns {
   const float *grad, *x, *y;
   std::int64_t pixels, channels;
   Normal normal;
+  bool stream;
   float *sums, *products, *masked;
 
   template <int kWidth, int kVectors>
@@ -146,7 +166,7 @@ struct SumGradientColumns {
         if constexpr (kMasking == Masking::kNormal) g = gated(g, d * scale.at[j] + bias.at[j]);
         if constexpr (kMasking == Masking::kOutput) {
           g = gated(g, load<kWidth>(y + at));
-          store(masked + at, g);
+          store_image<Stream>(masked + at, g, stream);
         }
         sum[lane][j] += g;
         product[lane][j] += g * d;
@@ -166,12 +186,13 @@ struct SumGradientColumns {
   }
 };
 
-template <bool kMasked>
+template <class Stream, bool kMasked>
 struct DistributeColumns {
   const float *grad, *x;
   std::int64_t pixels, channels;
   Normal normal;
   const float *shift, *slope;
+  bool stream;
   float* grad_x;
 
   template <int kWidth, int kVectors>
@@ -186,53 +207,65 @@ struct DistributeColumns {
         const V d = load<kWidth>(x + at + j * kWidth) - mean.at[j];
         V g = load<kWidth>(grad + at + j * kWidth);
         if constexpr (kMasked) g = gated(g, d * scale.at[j] + bias.at[j]);
-        store(grad_x + at + j * kWidth, ((g - down.at[j]) - d * along.at[j]) * scale.at[j]);
+        const V v = ((g - down.at[j]) - d * along.at[j]) * scale.at[j];
+        store_image<Stream>(grad_x + at + j * kWidth, v, stream);
       }
     }
   }
 };
 
-// kWidth: floats in a vector. kVectors: of sums of each kind and lane that registers can hold.
-template <int kWidth, int kVectors>
+// kWidth: floats in a vector. kVectors: of sums of each kind and lane that registers can hold. Stream: how a vector of
+// its kWidth is stored past the cache, and how such stores are ended.
+template <int kWidth, int kVectors, class Stream = NoStream>
 struct VectorPasses {
   static void sum(const float* x, std::int64_t pixels, std::int64_t channels, float* sums, float* squares) {
     for_columns<kWidth, kVectors>(channels, SumColumns{x, pixels, channels, sums, squares});
   }
 
   static void normalise(const float* x, const float* residual, std::int64_t pixels, std::int64_t channels,
-                        Normal normal, bool relu, float* y) {
+                        Normal normal, bool relu, bool stream, float* y) {
     const auto pass = [&]<bool kResidual, bool kRelu>() {
-      for_columns<kWidth, kVectors>(channels,
-                                    NormaliseColumns<kResidual, kRelu>{x, residual, pixels, channels, normal, y});
+      for_columns<kWidth, kVectors>(
+          channels, NormaliseColumns<Stream, kResidual, kRelu>{x, residual, pixels, channels, normal, stream, y});
     };
     if (residual != nullptr) {
       relu ? pass.template operator()<true, true>() : pass.template operator()<true, false>();
     } else {
       relu ? pass.template operator()<false, true>() : pass.template operator()<false, false>();
     }
+    end(stream);
   }
 
   static void sum_gradients(const float* grad, const float* x, const float* y, std::int64_t pixels,
-                            std::int64_t channels, Normal normal, Masking masking, float* sums, float* products,
-                            float* masked) {
+                            std::int64_t channels, Normal normal, Masking masking, bool stream, float* sums,
+                            float* products, float* masked) {
     const auto pass = [&]<Masking kMasking>() {
-      for_columns<kWidth, kVectors>(
-          channels, SumGradientColumns<kMasking>{grad, x, y, pixels, channels, normal, sums, products, masked});
+      for_columns<kWidth, kVectors>(channels, SumGradientColumns<Stream, kMasking>{grad, x, y, pixels, channels, normal,
+                                                                                   stream, sums, products, masked});
     };
     switch (masking) {
-      case Masking::kNone: return pass.template operator()<Masking::kNone>();
-      case Masking::kNormal: return pass.template operator()<Masking::kNormal>();
-      case Masking::kOutput: return pass.template operator()<Masking::kOutput>();
+      case Masking::kNone: pass.template operator()<Masking::kNone>(); break;
+      case Masking::kNormal: pass.template operator()<Masking::kNormal>(); break;
+      case Masking::kOutput: pass.template operator()<Masking::kOutput>(); break;
     }
+    end(stream);
   }
 
   static void distribute(const float* grad, const float* x, std::int64_t pixels, std::int64_t channels, Normal normal,
-                         Masking masking, const float* shift, const float* slope, float* grad_x) {
+                         Masking masking, const float* shift, const float* slope, bool stream, float* grad_x) {
     const auto pass = [&]<bool kMasked>() {
-      for_columns<kWidth, kVectors>(
-          channels, DistributeColumns<kMasked>{grad, x, pixels, channels, normal, shift, slope, grad_x});
+      for_columns<kWidth, kVectors>(channels, DistributeColumns<Stream, kMasked>{grad, x, pixels, channels, normal,
+                                                                                 shift, slope, stream, grad_x});
     };
     masking == Masking::kNormal ? pass.template operator()<true>() : pass.template operator()<false>();
+    end(stream);
+  }
+
+  // Other threads may read what was streamed.
+  static void end(bool stream) {
+    if constexpr (Stream::kWidth != 0) {
+      if (stream) Stream::end();
+    }
   }
 
   static constexpr BatchNormPasses kTable{&sum, &normalise, &sum_gradients, &distribute};

@@ -37,6 +37,12 @@ struct Ops {
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
 
+struct Stream {
+  static constexpr int kWidth = 8;
+  static void store(float* to, const Floats<8>& v) { _mm256_stream_ps(to, v); }
+  static void end() { _mm_sfence(); }
+};
+
 constexpr Block kBlock = make_block<Ops, 6, 3, 2>();
 constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
@@ -47,7 +53,7 @@ const Kernels kAvx2{
     .philox = &philox_scalar,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
-    .batch_norm = &VectorPasses<8, 2>::kTable,
+    .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
 };
 
 }  // namespace fxsim::isa

@@ -25,6 +25,12 @@ struct Ops : Avx512Ops {
   static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
 };
 
+struct Stream {
+  static constexpr int kWidth = 16;
+  static void store(float* to, const Floats<16>& v) { _mm512_stream_ps(to, v); }
+  static void end() { _mm_sfence(); }
+};
+
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
                                           make_block<Ops, 12, 12, 1>()};
 
@@ -34,7 +40,7 @@ namespace avx512 {
 
 const RoundTable kRound = kRoundTable;
 
-const BatchNormPasses kBatchNorm = VectorPasses<16, 4>::kTable;
+const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
 // A counter's upper half is the same in all lanes unless the lower one passes 2^32 within them, which it cannot: the
 // sixteen blocks start at a multiple of 16.

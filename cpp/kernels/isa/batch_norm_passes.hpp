@@ -16,22 +16,26 @@ struct Normal {
 // Where a ReLU let nothing through: nowhere, where normal(x) <= 0, where y <= 0.
 enum class Masking : std::uint8_t { kNone, kNormal, kOutput };
 
+// Images may be written past the cache, which spares the memory from reading what will be overwritten: with `stream`
+// the address is a multiple of kStreamAlignment bytes, and so is the size of a pixel.
+inline constexpr std::int64_t kStreamAlignment = 64;
+
 struct BatchNormPasses {
   // sums[c], squares[c]: of d and d * d, where d = x - the block's first pixel.
   void (*sum)(const float* x, std::int64_t pixels, std::int64_t channels, float* sums, float* squares);
 
   // y = normal(x), + residual if there is one, and 0 where that is at most 0 if `relu`.
   void (*normalise)(const float* x, const float* residual, std::int64_t pixels, std::int64_t channels, Normal normal,
-                    bool relu, float* y);
+                    bool relu, bool stream, float* y);
 
   // sums[c], products[c]: of g and g * (x - mean), where g is the gradient, 0 where masked. Under kOutput g is written
   // to `masked` too.
   void (*sum_gradients)(const float* grad, const float* x, const float* y, std::int64_t pixels, std::int64_t channels,
-                        Normal normal, Masking masking, float* sums, float* products, float* masked);
+                        Normal normal, Masking masking, bool stream, float* sums, float* products, float* masked);
 
   // grad_x = ((g - shift) - (x - mean) * slope) * scale; kNone or kNormal.
   void (*distribute)(const float* grad, const float* x, std::int64_t pixels, std::int64_t channels, Normal normal,
-                     Masking masking, const float* shift, const float* slope, float* grad_x);
+                     Masking masking, const float* shift, const float* slope, bool stream, float* grad_x);
 };
 
 }  // namespace fxsim::isa

@@ -1,4 +1,5 @@
 // What every aarch64 processor has.
+#include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/isa/neon_common.hpp"
@@ -70,6 +71,7 @@ const Kernels kNeon{
     .philox = &neon::philox,
     .blocks = kBlocks,
     .add_shifted = &neon::add_shifted,
+    .batch_norm = &VectorPasses<4, 4>::kTable,
 };
 
 }  // namespace fxsim::isa

@@ -26,7 +26,7 @@ void sum(const float* x, std::int64_t pixels, std::int64_t channels, float* sums
 }
 
 void normalise(const float* x, const float* residual, std::int64_t pixels, std::int64_t channels, Normal normal,
-               bool relu, float* y) {
+               bool relu, bool, float* y) {
   for (std::int64_t i = 0; i < pixels * channels; ++i) {
     float v = normal_of(x[i], normal, i % channels);
     if (residual != nullptr) v += residual[i];
@@ -35,7 +35,7 @@ void normalise(const float* x, const float* residual, std::int64_t pixels, std::
 }
 
 void sum_gradients(const float* grad, const float* x, const float* y, std::int64_t pixels, std::int64_t channels,
-                   Normal normal, Masking masking, float* sums, float* products, float* masked) {
+                   Normal normal, Masking masking, bool, float* sums, float* products, float* masked) {
   for (std::int64_t c = 0; c < channels; ++c) {
     float lanes[2] = {0, 0};
     float product_lanes[2] = {0, 0};
@@ -54,7 +54,7 @@ void sum_gradients(const float* grad, const float* x, const float* y, std::int64
 }
 
 void distribute(const float* grad, const float* x, std::int64_t pixels, std::int64_t channels, Normal normal,
-                Masking masking, const float* shift, const float* slope, float* grad_x) {
+                Masking masking, const float* shift, const float* slope, bool, float* grad_x) {
   for (std::int64_t i = 0; i < pixels * channels; ++i) {
     const std::int64_t c = i % channels;
     const float g = masking == Masking::kNormal && normal_of(x[i], normal, c) <= 0 ? 0 : grad[i];
