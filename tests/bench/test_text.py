@@ -11,7 +11,9 @@ from fxsim.bench.suite import Record, Section
 
 MACHINE = Machine("2026-01-02", "abc", "A CPU, model 7", "avx2", 1, "2.13.0", "AVX2", "3.11.2")
 ROWS = (Row("s8 | wide", "torch", 3.517, 3.0, 3.6, 3.4, 3.71, 3.5, 0.001, 0.0035), Row("plain", "torch", 0.0418))
-RECORD = Record(MACHINE, (Section("gemm", ROWS, (), 1.5), Section("peer", (), (Note("not installed"),), 0.0)))
+RECORD = Record(
+    MACHINE, (Section("gemm", ROWS, (), 1.5), Section("peer", (), (Note("not installed"),), 0.0, "no bits"))
+)
 
 
 def test_a_record_as_markdown() -> None:
@@ -24,6 +26,7 @@ def test_a_record_as_markdown() -> None:
         "| gemm | plain | torch | 0.0418 |  |  |  |  |\n"
         "\n"
         "- peer: not installed\n"
+        "- peer: no bits\n"
     )
 
 

@@ -29,7 +29,7 @@ def _slow(_settings: Settings) -> Outcome:
 
 
 def _wrong(_settings: Settings) -> Outcome:
-    raise WrongBitsError("wrong: 1 of 2 elements have wrong bits; not timed")
+    raise WrongBitsError("sum: 1 of 2 elements have wrong bits; not timed")
     yield  # pragma: no cover
 
 
@@ -89,7 +89,7 @@ def test_the_list_names_them_all_and_runs_none(run: Run) -> None:
     [
         (["quik"], 1, "Error: bench: quik is unknown; give some of quick, slow, wrong"),
         (["--all", "slow"], 2, "Error: --all runs every benchmark; leave out slow"),
-        (["wrong"], 1, "Error: wrong: 1 of 2 elements have wrong bits; not timed"),
+        (["wrong"], 1, "Error: wrong: sum: 1 of 2 elements have wrong bits; not timed"),
         (["--rounds", "0"], 2, "Error: Invalid value for '--rounds': 0 is not in the range x>=1."),
     ],
 )
@@ -99,8 +99,17 @@ def test_errors_say_what_to_do(run: Run, arguments: list[str], status: int, mess
     assert message in " ".join(result.output.split())
 
 
-def test_all_runs_every_one(run: Run) -> None:
-    assert "1 of 2 elements have wrong bits" in run("--all").output
+def test_all_runs_every_one_whatever_happens_to_another(run: Run) -> None:
+    result = run("--all", "--json", "record.json")
+    assert result.exit_code == 1
+    for text in ("quick thing", "slow thing", "Error: wrong: sum: 1 of 2 elements have wrong bits; not timed"):
+        assert text in result.output
+    sections = json.loads(Path("record.json").read_text())["sections"]
+    assert [(each["name"], each["failure"] is None) for each in sections] == [
+        ("quick", True),
+        ("slow", True),
+        ("wrong", False),
+    ]
 
 
 def test_the_real_ones_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def run(settings: Settings) -> Outcome:
     if done.returncode == WRONG:
         raise WrongBitsError(done.stderr.strip())
     if done.returncode:
-        raise RuntimeError(f"avx2: the process ended with status {done.returncode}: {done.stderr.strip()}")
+        raise ChildProcessError(f"avx2: the process ended with status {done.returncode}: {done.stderr.strip()}")
     for fields in json.loads(done.stdout):
         yield Row(**fields)
 

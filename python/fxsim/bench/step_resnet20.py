@@ -165,7 +165,7 @@ def run(settings: Settings) -> Outcome:
     best = fastest(tracks[f"torch {layout}"] for layout in LAYOUTS)
     for name, (_, must, aim) in CONTENDERS.items():
         if _formats(subjects[name]) != before[name]:
-            raise RuntimeError(f"step_resnet20, {name}: AdaPT chose other formats meanwhile; give fewer rounds")
+            raise ValueError(f"step_resnet20, {name}: AdaPT chose other formats meanwhile; give fewer rounds")
         yield row(f"step, {name}", _TORCH, tracks[name], best, must=must, aim=aim)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 from fxsim.bench.machine import Machine
-from fxsim.bench.measure import Note, Row, Settings
+from fxsim.bench.measure import Note, Row, Settings, WrongBitsError
 from fxsim.bench.table import BENCHES
 
 
@@ -30,12 +30,13 @@ class Observer(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one benchmark found, in `seconds`."""
+    """What one benchmark found, in `seconds`. failure: why it ended before its end; None where it did not."""
 
     name: str
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     seconds: float
+    failure: str | None = None
 
 
 @final
@@ -45,6 +46,11 @@ class Record:
 
     machine: Machine
     sections: tuple[Section, ...]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Of the benchmarks that ended before their end, with their names."""
+        return tuple(f"{each.name}: {each.failure}" for each in self.sections if each.failure is not None)
 
     def to_json(self) -> str:
         """The record as JSON; each row has its verdict too."""
@@ -58,20 +64,24 @@ class Record:
 def run(names: Iterable[str], observer: Observer, *, rounds: int | None = None, toy: bool = False) -> Record:
     """Run benchmarks of the table, one after the other. rounds: None for each one's own.
 
-    Raises:
-        WrongBitsError: a result is not the exact one.
+    One that finds wrong bits, or that cannot run, ends with its reason; the others run all the same.
     """
-    sections = []
-    for name in names:
-        observer.begun(name)
-        bench = BENCHES[name]
-        settings = Settings(rounds=rounds or bench.rounds, toy=toy, watch=observer.round_done)
-        begun = time.perf_counter()
-        outcomes: list[Row | Note] = []
+    return Record(Machine.current(), tuple(_section(name, observer, rounds, toy) for name in names))
+
+
+def _section(name: str, observer: Observer, rounds: int | None, toy: bool) -> Section:
+    observer.begun(name)
+    bench = BENCHES[name]
+    settings = Settings(rounds=rounds or bench.rounds, toy=toy, watch=observer.round_done)
+    begun = time.perf_counter()
+    outcomes: list[Row | Note] = []
+    failure = None
+    try:
         for outcome in bench.run(settings):
             outcomes.append(outcome)
             observer.found(name, outcome)
-        rows = tuple(each for each in outcomes if isinstance(each, Row))
-        notes = tuple(each for each in outcomes if isinstance(each, Note))
-        sections.append(Section(name, rows, notes, time.perf_counter() - begun))
-    return Record(Machine.current(), tuple(sections))
+    except (WrongBitsError, ValueError, OSError) as error:
+        failure = str(error)
+    rows = tuple(each for each in outcomes if isinstance(each, Row))
+    notes = tuple(each for each in outcomes if isinstance(each, Note))
+    return Section(name, rows, notes, time.perf_counter() - begun, failure)

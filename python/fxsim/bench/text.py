@@ -39,6 +39,7 @@ def markdown(record: Record) -> str:
         for row in section.rows:
             lines += _line((section.name, *cells(row)))
     notes = [f"- {section.name}: {note.text}" for section in record.sections for note in section.notes]
+    notes += [f"- {failure}" for failure in record.failures]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from fxsim.bench import suite, text
-from fxsim.bench.measure import Note, Row, WrongBitsError
+from fxsim.bench.measure import Note, Row
 from fxsim.bench.table import BENCHES, chosen
 
 _STYLES: Final = {"aim": "green", "must": "green", "below": "red", None: ""}
@@ -35,7 +35,10 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> None:
-    """Run the benchmarks that the options name, and print what they found."""
+    """Run the benchmarks that the options name, and print what they found.
+
+    Raises click.ClickException at the end where one of them failed.
+    """
     console = Console()
     if arguments.listing:
         _list(console)
@@ -44,11 +47,8 @@ def run(arguments: Arguments) -> None:
         raise click.UsageError(f"--all runs every benchmark; leave out {', '.join(arguments.names)}")
     names = tuple(BENCHES) if arguments.everything else chosen(arguments.names)
     torch.set_num_threads(arguments.threads)
-    try:
-        with _Bars(Console(stderr=True)) as bars:
-            record = suite.run(names, bars, rounds=arguments.rounds)
-    except WrongBitsError as error:
-        raise click.ClickException(str(error)) from error
+    with _Bars(Console(stderr=True)) as bars:
+        record = suite.run(names, bars, rounds=arguments.rounds)
     if arguments.json_file:
         arguments.json_file.parent.mkdir(parents=True, exist_ok=True)
         arguments.json_file.write_text(record.to_json(), encoding="utf-8")
@@ -56,6 +56,8 @@ def run(arguments: Arguments) -> None:
         click.echo(text.markdown(record), nl=False)
     else:
         _show(console, record)
+    if record.failures:
+        raise click.ClickException("; ".join(record.failures))
 
 
 def _list(console: Console) -> None:
