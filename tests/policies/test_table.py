@@ -41,11 +41,14 @@ def test_the_table_names_each_policy_as_it_names_itself() -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_is_deterministic_and_its_state_round_trips(name: str) -> None:
     first, second = build(name), build(name)
+    for policy in (first, second):
+        policy.plan(80)
     starts = [policy.start((LAYER,), seed=3) for policy in (first, second)]
     assert starts[0] == starts[1]
     for step in range(40):
         assert first.observe(observation(step)) == second.observe(observation(step))
     restored = build(name)
+    restored.plan(80)
     restored.start((LAYER,), seed=8)
     restored.load_state_dict(first.state_dict())
     assert dict(restored.formats) == dict(first.formats)

@@ -266,6 +266,11 @@ class Policy(abc.ABC):
         return None
 
     @property
+    def range_norm(self) -> Numerics | None:
+        """The arithmetic of the range normalisation that takes batch normalisation's place; None: it stays."""
+        return None
+
+    @property
     def gating(self) -> Gating | None:
         """The arithmetics that gates choose from, sample by sample; None: there are no gates."""
         return None

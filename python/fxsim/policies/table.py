@@ -11,9 +11,15 @@ from fxsim.policies.adapt.config import AdaPTConfig
 from fxsim.policies.adapt.policy import AdaPT
 from fxsim.policies.base import Policy
 from fxsim.policies.binarynet import BinaryNet
+from fxsim.policies.cpt.policy import CPT, CPTConfig
 from fxsim.policies.dorefa import DoReFa
 from fxsim.policies.float32 import Float32
+from fxsim.policies.fractrain.dfq import DFQ, DFQConfig, FracTrain, FracTrainConfig
+from fxsim.policies.fractrain.pfq import PFQ, PFQConfig
+from fxsim.policies.muppet.policy import MuPPET, MuPPETConfig
+from fxsim.policies.options import to_options
 from fxsim.policies.sakr.policy import Sakr
+from fxsim.policies.sbm import SBM, SBMConfig
 from fxsim.policies.sq import SQ
 from fxsim.policies.static import Static
 from fxsim.policies.terngrad import TernGrad
@@ -104,6 +110,48 @@ POLICIES: Final[Mapping[str, Row]] = MappingProxyType(
             source="Wu, Li, Chen, Shi 2018, Training and Inference with Integers in Deep Neural Networks",
             options={},
             build=lambda _: Wage(),
+        ),
+        "muppet": Row(
+            policy=MuPPET,
+            summary="block floating point that widens when gradients stop diversifying",
+            source="Rajagopal, Vink, Venieris, Bouganis 2020, Multi-precision policy enforced training (MuPPET)",
+            options=to_options(MuPPETConfig()),
+            build=lambda options: MuPPET(MuPPETConfig(**options)),
+        ),
+        "cpt": Row(
+            policy=CPT,
+            summary="precision that cycles between two bounds",
+            source="Fu, Guo, Li, Yu, Ding, Lin 2021, CPT: Efficient training via cyclic precision",
+            options=to_options(CPTConfig()),
+            build=lambda options: CPT(CPTConfig(**options)),
+        ),
+        "pfq": Row(
+            policy=PFQ,
+            summary="precision that rises in stages as the loss settles",
+            source="Fu et al. 2020, FracTrain, progressive fractional quantization",
+            options=to_options(PFQConfig()),
+            build=lambda options: PFQ(PFQConfig(**options)),
+        ),
+        "dfq": Row(
+            policy=DFQ,
+            summary="precision that gates choose for every block and sample",
+            source="Fu et al. 2020, FracTrain, dynamic fractional quantization",
+            options=to_options(DFQConfig()),
+            build=lambda options: DFQ(DFQConfig(**options)),
+        ),
+        "fractrain": Row(
+            policy=FracTrain,
+            summary="gates whose target cost rises in stages as the loss settles",
+            source="Fu et al. 2020, FracTrain",
+            options=to_options(FracTrainConfig()),
+            build=lambda options: FracTrain(FracTrainConfig(**options)),
+        ),
+        "sbm": Row(
+            policy=SBM,
+            summary="eight-bit affine codes, with a second gradient copy for the weights",
+            source="Banner, Hubara, Hoffer, Soudry 2018, Scalable methods for 8-bit training",
+            options=to_options(SBMConfig()),
+            build=lambda options: SBM(SBMConfig(**options)),
         ),
     }
 )

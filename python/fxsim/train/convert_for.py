@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from fxsim.nn import gate_blocks, layers
+from fxsim.nn import RangeBatchNorm2d, gate_blocks, layers
 from fxsim.nn.convert import convert
+from fxsim.numerics import Numerics
 from fxsim.policies.base import Arithmetic, Policy
 from fxsim.train.surgery import reshape
 
@@ -49,6 +50,7 @@ def convert_for(
     rather than a deep copy.
 
     Layers that the policy leaves in float32 (`float_layers`) stay torch's own, unless an override says otherwise.
+    Under a policy with `range_norm` batch normalisation becomes range normalisation, with fresh statistics.
     Where it has gates, blocks are wrapped (`fxsim.nn.gate_blocks`); gates draw their initial weights from torch's
     default generator.
 
@@ -65,12 +67,27 @@ def convert_for(
     wrap = NEIGHBOURS if policy.quantizes_neighbours else ()
     target = model if inplace else copy.deepcopy(model)
     chosen = {**_left_float(policy, target), **reshape(policy, target), **(overrides or {})}
+    if policy.range_norm is not None:
+        _normalize_by_range(target, policy.range_norm)
     converted = convert(target, numerics, overrides=chosen, inplace=True, wrap=wrap, seed=seed)
     if policy.gating is not None:
         gate_blocks(converted, policy.gating.candidates)
         for name, layer in layers(converted):
             layer.name = name
     return converted
+
+
+def _normalize_by_range(model: nn.Module, numerics: Numerics) -> None:
+    """Put range normalisation in the place of batch normalisation, with its parameters, eps and momentum."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is not nn.BatchNorm2d:
+                continue
+            momentum = 0.1 if child.momentum is None else child.momentum
+            norm = RangeBatchNorm2d(child.num_features, child.eps, momentum, numerics=numerics)
+            if child.affine:
+                norm.weight, norm.bias = child.weight, child.bias
+            setattr(parent, name, norm.train(child.training))
 
 
 def _left_float(policy: Policy, model: nn.Module) -> dict[str, None]:

@@ -133,10 +133,12 @@ def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | Non
     a rate that does not fall never settles, because unit-norm steps do not shrink near a minimum.
     Sakr: plain SGD of 1/4 falling by eighths, images as pixel / 128. WAGE: the same of 8, images in [-1, 1], half the
     squared error, weights as wide as it needs. BinaryNet: SGD of 0.5 with momentum 0.9. DoReFa: of 0.02.
+    MuPPET: weight decay 1e-4 and a constant rate, which the policy itself lowers at the end.
     All others, the float32 baseline among them: torch's initialisation and SGD with momentum 0.9, weight
     decay 5e-4, cosine to 0.
     """
     given = dict(options or {})
+    rate = BASELINE_LEARNING_RATE.get(model, min(BASELINE_LEARNING_RATE.values()))
     if policy == "adapt":
         return Recipe(
             name=policy,
@@ -149,13 +151,11 @@ def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | Non
         )
     if policy in _SCHEMES:
         return Recipe(name=policy, policy=policy, options=given, **_SCHEMES[policy])
-    return Recipe(
-        name=policy,
-        policy=policy,
-        options=given,
-        learning_rate=BASELINE_LEARNING_RATE.get(model, min(BASELINE_LEARNING_RATE.values())),
-        weight_decay=BASELINE_WEIGHT_DECAY,
-    )
+    if policy == "muppet":
+        return Recipe(
+            name=policy, policy=policy, options=given, learning_rate=rate, weight_decay=1e-4, schedule="constant"
+        )
+    return Recipe(name=policy, policy=policy, options=given, learning_rate=rate, weight_decay=BASELINE_WEIGHT_DECAY)
 
 
 def _gain(model: str) -> float:

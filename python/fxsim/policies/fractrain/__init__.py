@@ -1,0 +1,1 @@
+"""FracTrain: precision that grows with the run (PFQ) and follows the input (DFQ)."""

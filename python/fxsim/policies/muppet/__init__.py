@@ -1,0 +1,1 @@
+"""MuPPET, multi-precision policy enforced training: its formulas, and the policy that puts them in order."""
