@@ -16,6 +16,8 @@ import fxsim as fx
 from fxsim import models
 from fxsim.policies import POLICIES, Policy, build
 from fxsim.train.convert_for import convert_for
+from fxsim.train.initialise import initialise_wage
+from fxsim.train.recipe import recipe_for
 
 STEPS = 3
 
@@ -68,9 +70,13 @@ class Training:
     def __init__(self, name: str, network: str, options: dict[str, Any] | None = None) -> None:
         make, self.shape = NETWORKS[network]
         self.policy: Policy = build(name, options)
+        recipe = recipe_for(name, "lenet5")
         torch.manual_seed(0)
-        self.model = convert_for(self.policy, make(), seed=3)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
+        model = make()
+        if recipe.initialisation == "wage":
+            initialise_wage(model)  # others would round to zero
+        self.model = convert_for(self.policy, model, seed=3)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
         self.run = fx.attach(self.policy, self.model, self.optimizer, total_steps=40)
 
     def step(self, number: int) -> float:
