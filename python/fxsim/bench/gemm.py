@@ -1,7 +1,8 @@
 """How fast are exact integer products, 8 to 32 bits, packing both operands in every call?
 
 Square products through `fx.matmul`, against torch's own in float32, float64, int8 and int64 on operands of the same
-shape. Exact accumulators; at 16 bits also one that wraps at 32 bits.
+shape. Exact accumulators; at 16 bits also one that wraps at 32 bits. Then `fx.nn.Linear` with a weight that stays the
+same from call to call, so that only its input is quantized, from float32 to float32.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch import Tensor
 from fxsim.accumulator import Accumulator
 from fxsim.bench.measure import Outcome, Settings, interleaved, require_equal, row
 from fxsim.formats import Format
+from fxsim.nn import Linear
+from fxsim.numerics import Numerics
 from fxsim.ops import matmul
 from fxsim.tensor import FixedTensor
 
@@ -62,17 +65,30 @@ def _at(nominal: int, names: tuple[str, ...], settings: Settings) -> Outcome:
         require_equal(f"gemm {name}", matmul(a, b, accumulator=_ALL[name]).raw, _right(a, b, name))
         contenders[name] = partial(matmul, a, b, accumulator=_ALL[name])
     peers = _peers(size, names)
-    tracks = interleaved({**contenders, **peers}, settings)
+    linear = _linear(size)
+    tracks = interleaved({**contenders, **peers, "linear": linear}, settings)
     for name in names:
         for peer in peers:
             must, aim = _TARGETS.get((name, peer), (None, None))
             if must is not None or peer == "torch.mm float32":
                 what = f"{_WORDS.get(name, f's{name}, exact')}, {nominal}³"
                 yield row(what, peer, tracks[name], tracks[peer], must=must, aim=aim)
+    what, peer = f"s8, weight kept, float32 in and out, {nominal}³", "torch.mm float32"
+    yield row(what, peer, tracks["linear"], tracks[peer], must=3.5, aim=4.2)
 
 
 _WORDS: Final = {"16 wrap": "s16, 32-bit wrap"}
 """What is not called exact."""
+
+
+def _linear(size: int) -> Callable[[], object]:
+    """A layer on floats that are words; its sums fit float32."""
+    x, w = operands(8, size)
+    layer = Linear(size, size, bias=False, numerics=Numerics(w.format, x.format))
+    layer.weight = torch.nn.Parameter(w.to_float().t().contiguous())
+    call = partial(layer, x.to_float())
+    require_equal("gemm, nn.Linear", call(), torch.mm(x.raw.long(), w.raw.long()).float())
+    return call
 
 
 def _peers(size: int, names: tuple[str, ...]) -> dict[str, Callable[[], object]]:
