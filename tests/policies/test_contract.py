@@ -16,7 +16,6 @@ import fxsim as fx
 from fxsim import models
 from fxsim.policies import POLICIES, Policy, build
 from fxsim.train.convert_for import convert_for
-from fxsim.train.initialise import initialise_wage
 from fxsim.train.recipe import recipe_for
 
 STEPS = 3
@@ -72,10 +71,7 @@ class Training:
         self.policy: Policy = build(name, options)
         recipe = recipe_for(name, "lenet5")
         torch.manual_seed(0)
-        model = make()
-        if recipe.initialisation == "wage":
-            initialise_wage(model)  # others would round to zero
-        self.model = convert_for(self.policy, model, seed=3)
+        self.model = convert_for(self.policy, make(), seed=3)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
         self.run = fx.attach(self.policy, self.model, self.optimizer, total_steps=40)
 

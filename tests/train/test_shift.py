@@ -1,6 +1,6 @@
 import math
+from fractions import Fraction
 
-import pytest
 import torch
 
 from fxsim.formats import Format
@@ -41,8 +41,10 @@ def test_weights_stay_below_one_and_zero_gradients_move_nothing() -> None:
     assert torch.equal(shift_update(top, torch.zeros(2), 8.0, RULE, Key(0, 0)), top)
 
 
-def test_a_rate_that_is_no_power_of_two_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"the learning rate is 0\.1: WAGE shifts gradients by it; give a power of two"
-    ):
-        shift_update(torch.zeros(1), torch.ones(1), 0.1, RULE, Key(0, 0))
+def test_a_rate_that_is_no_power_of_two_is_cut_to_24_bits_and_multiplied_exactly() -> None:
+    gradient = torch.linspace(-1.0, 1.0, 64)
+    found = shift_update(torch.zeros(64), gradient, 5.1, RULE, Key(2, 3))
+    rate = Fraction(math.floor(5.1 * 2**21), 2**21)
+    for i, (g, f) in enumerate(zip(gradient.tolist(), found.tolist(), strict=True)):
+        steps = (math.floor(abs(Fraction(g)) * rate * 2**16) + random_bits(Key(2, 3), i, 16)) >> 16
+        assert f == -math.copysign(steps, g) / 128

@@ -1,4 +1,4 @@
-"""Activations of published training methods whose gradient is a straight-through estimate: clipping and signs."""
+"""What published training methods put between layers: clipping, signs, and a normalisation of rows."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ class Sign(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise, any shape."""
         return straight_through_sign(x)
+
+
+@final
+class RowNorm(torch.nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` over the last dimension of (..., F), as linear layers give it: tokens count as samples."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shaped like x."""
+        return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
 
 
 def straight_through_sign(x: Tensor) -> Tensor:

@@ -168,6 +168,11 @@ def wage_limit(fan_in: int) -> float:
     return math.sqrt(3.0 / fan_in)
 
 
+def wage_width(fan_in: int) -> float:
+    """L = max(sqrt(3 / fan_in), 0.75): half the width of initial weights; narrower ones would all round to 0."""
+    return max(wage_limit(fan_in), WAGE_LEAST_LIMIT)
+
+
 def wage_shift(fan_in: int) -> int:
     """log2 of alpha = max(2**round(log2(0.75 / limit)), 1): what a layer's output is divided by."""
     return max(round(math.log2(WAGE_LEAST_LIMIT / wage_limit(fan_in))), 0)

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fxsim.nn.codes import WAGE_LEAST_LIMIT, wage_limit
 from fxsim.policies.adapt import tnvs
 
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -37,19 +36,6 @@ def initialise(model: nn.Module, *, gain: float = 0.5, generator: torch.Generato
             if bias is not None:
                 bound = 1.0 / math.sqrt(fan_in)
                 bias.copy_(_uniform(tuple(bias.shape), generator) * (2.0 * bound) - bound)
-
-
-@torch.no_grad()
-def initialise_wage(model: nn.Module) -> None:
-    """Weights of two and more dimensions uniform in [-L, L], L = max(sqrt(3 / fan_in), 0.75), from torch's generator.
-
-    Narrower ones would all round to 0 as words of 2 bits. Source: Wu, Li, Chen and Shi, ICLR 2018, equation 7.
-    """
-    for module in model.modules():
-        weight = module._parameters.get("weight")
-        if weight is not None and weight.ndim > 1:
-            limit = max(wage_limit(weight[0].numel()), WAGE_LEAST_LIMIT)
-            weight.uniform_(-limit, limit)
 
 
 def truncated_normal(

@@ -15,7 +15,7 @@ from fxsim.data import Dataset
 from fxsim.train.checkpoint import Checkpoint, check_config, warn_of_differences
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
-from fxsim.train.initialise import initialise, initialise_wage
+from fxsim.train.initialise import initialise
 from fxsim.train.learner import Batch, Learner
 from fxsim.train.observer import Observer, Plan, Progress, Silent, Standing
 from fxsim.train.presentation import present
@@ -109,9 +109,6 @@ class _Loop:
             if recipe.initialisation == "tnvs":
                 torch.manual_seed(self.config.seed)
                 initialise(model, gain=recipe.gain)
-            if recipe.initialisation == "wage":
-                torch.manual_seed(self.config.seed)
-                initialise_wage(model)
         return Learner(
             recipe,
             model,

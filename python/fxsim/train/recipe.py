@@ -21,8 +21,8 @@ from fxsim.train.presentation import PRESENTATIONS, Presentation
 Schedule: TypeAlias = Literal["cosine", "constant", "eighths"]
 SCHEDULES: Final[tuple[Schedule, ...]] = ("cosine", "constant", "eighths")
 
-Initialisation: TypeAlias = Literal["tnvs", "torch", "wage"]
-INITIALISATIONS: Final[tuple[Initialisation, ...]] = ("tnvs", "torch", "wage")
+Initialisation: TypeAlias = Literal["tnvs", "torch"]
+INITIALISATIONS: Final[tuple[Initialisation, ...]] = ("tnvs", "torch")
 
 Loss: TypeAlias = Literal["cross_entropy", "half_squared_error"]
 LOSSES: Final[tuple[Loss, ...]] = ("cross_entropy", "half_squared_error")
@@ -41,8 +41,7 @@ class Recipe:
     learning_rate: at the first step. momentum, weight_decay: of torch.optim.SGD.
     schedule: "cosine" falls to 0 over the run, step by step; "constant" stays; "eighths" falls to an eighth after
         two thirds of the run, and again after five sixths, and so stays a power of two.
-    initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own, "wage" for
-        uniform weights as wide as WAGE needs them.
+    initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own.
     gain: variance of a weight times its fan-in before truncation, used by "tnvs".
     loss: of the training; test losses are cross entropies always. presentation: see `fxsim.train.presentation`.
     """
@@ -116,7 +115,6 @@ _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "learning_rate": 8.0,
             "momentum": 0.0,
             "schedule": "eighths",
-            "initialisation": "wage",
             "loss": "half_squared_error",
             "presentation": "minus_one_to_one",
         },
@@ -132,7 +130,7 @@ def recipe_for(policy: str, model: str, options: Mapping[str, OptionValue] | Non
     truncated normal initialisation of gain 0.5, or 2 for deep plain nets. The published 0.1 needs long runs;
     a rate that does not fall never settles, because unit-norm steps do not shrink near a minimum.
     Sakr: plain SGD of 1/4 falling by eighths, images as pixel / 128. WAGE: the same of 8, images in [-1, 1], half the
-    squared error, weights as wide as it needs. BinaryNet: SGD of 0.5 with momentum 0.9. DoReFa: of 0.02.
+    squared error. BinaryNet: SGD of 0.5 with momentum 0.9. DoReFa: of 0.02.
     MuPPET: weight decay 1e-4 and a constant rate, which the policy itself lowers at the end.
     All others, the float32 baseline among them: torch's initialisation and SGD with momentum 0.9, weight
     decay 5e-4, cosine to 0.

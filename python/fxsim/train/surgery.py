@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, final
 
+import torch
 from torch import nn
 
-from fxsim.nn.activations import Clamp, Sign
+from fxsim.nn.activations import Clamp, RowNorm, Sign
+from fxsim.nn.codes import wage_width
 from fxsim.numerics import Numerics
 from fxsim.policies.base import Policy
 from fxsim.train.initialise import NORMALISATIONS
@@ -32,6 +34,7 @@ class Shape:
     activation: stands where any activation stood. normalised: a BatchNorm before every activation that has none.
     normalised_output: another one after the last layer. plain: no normalisation at all. biases: kept or removed;
     of layers that stay float they are always kept. max_pool: instead of average pools inside the network.
+    least_width: weights are stretched where they are, so that the largest of a layer has at least this magnitude.
     numerics_of_outer: what first and last layers have instead of the policy's numerics.
     """
 
@@ -41,6 +44,7 @@ class Shape:
     plain: bool = False
     biases: bool = True
     max_pool: bool = False
+    least_width: Callable[[int], float] | None = None
     numerics_of_outer: Callable[[Numerics], tuple[Numerics, Numerics]] | None = None
 
 
@@ -56,7 +60,7 @@ SHAPES: Final[Mapping[str, Shape]] = MappingProxyType(
             numerics_of_outer=lambda inner: (_with_input(inner, "<8,5>"), _with_input(inner, "<8,6>")),
         ),
         "dorefa": Shape(activation=lambda: Clamp(0.0, 1.0), normalised=True, biases=False),
-        "wage": Shape(activation=nn.ReLU, plain=True, biases=False),
+        "wage": Shape(activation=nn.ReLU, plain=True, biases=False, least_width=wage_width),
     }
 )
 """By the policy's name; a policy without a row takes models as they are."""
@@ -86,6 +90,8 @@ def reshape(policy: Policy, model: nn.Module) -> dict[str, Numerics]:
         _remove_biases(model, outer)
     if shape.plain:
         _exchange(model, NORMALISATIONS, lambda _: nn.Identity())
+    if shape.least_width is not None:
+        _stretch(model, shape.least_width)
     if shape.max_pool:
         _exchange(model, (nn.AvgPool2d,), _max_pool)
     return _overrides(model, shape, numerics, names)
@@ -126,13 +132,24 @@ def _norm_after(layer: nn.Module) -> nn.Module:
     if isinstance(layer, nn.Conv2d):
         return nn.BatchNorm2d(layer.out_channels)
     assert isinstance(layer, nn.Linear)  # noqa: S101 - one of WEIGHTED
-    return nn.BatchNorm1d(layer.out_features)
+    return RowNorm(layer.out_features)
 
 
 def _remove_biases(model: nn.Module, kept: set[str]) -> None:
     for name, module in model.named_modules():
         if type(module) in WEIGHTED and name not in kept:
             module.register_parameter("bias", None)
+
+
+@torch.no_grad()
+def _stretch(model: nn.Module, least_width: Callable[[int], float]) -> None:
+    """A layer's weights times one factor, so that the largest reaches the width for its fan-in."""
+    for module in model.modules():
+        if type(module) in WEIGHTED:
+            weight = module.get_parameter("weight")
+            largest = float(weight.abs().max()) if weight.numel() else 0.0
+            if largest > 0.0:
+                weight.mul_(max(least_width(weight[0].numel()) / largest, 1.0))
 
 
 def _max_pool(module: nn.Module) -> nn.Module:
