@@ -26,7 +26,7 @@ FLOORS = {
     **dict.fromkeys(("nn", "models"), 5),
     "policies": 6,
     "cost": 7,
-    **dict.fromkeys(("train", "data", "distributed"), 8),
+    **dict.fromkeys(("train", "data", "optim", "distributed"), 8),
     **dict.fromkeys(("report", "export", "bench"), 9),
     "cli": 10,
 }

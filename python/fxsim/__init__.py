@@ -1,6 +1,6 @@
 """fxsim: bit-accurate fixed-point arithmetic for deep nets."""
 
-from fxsim import autograd, isa, nn, policies
+from fxsim import autograd, isa, nn, optim, policies
 from fxsim.accumulator import Accumulator
 from fxsim.cost.counting import count
 from fxsim.formats import Format
@@ -63,6 +63,7 @@ __all__ = [
     "load_int_state_dict",
     "matmul",
     "nn",
+    "optim",
     "policies",
     "quantize",
     "range_norm",

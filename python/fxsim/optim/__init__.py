@@ -1,0 +1,5 @@
+"""What optimizers keep, in fixed point."""
+
+from fxsim.optim.quantized import Quantized
+
+__all__ = ["Quantized"]
