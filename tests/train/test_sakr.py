@@ -148,6 +148,24 @@ def test_a_run_resumes_with_its_words() -> None:
         assert torch.equal(a, b)
 
 
+def test_range_normalisation_takes_the_place_of_batch_normalisation_and_keeps_its_own_arithmetic() -> None:
+    plain = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 4)
+    )
+    policy = Sakr(Assignment({"0": LAYER, "4": LAYER}), range_norm=True)
+    model = convert_for(policy, plain)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+    run = attach(policy, model, optimizer)
+    norm = dict(fx.nn.layers(model))["1"]
+    assert (type(norm), str(norm.numerics.activation)) == (fx.nn.RangeBatchNorm2d, "<24,16>")
+    before = norm.weight.detach().clone()
+    losses = train(run, optimizer, batches(30))
+    assert losses[-1] < losses[0]
+    assert not torch.equal(norm.weight, before)  # the optimizer's
+    words = run.state_dict()["update"]["words"]
+    assert list(words) == ["0.weight", "0.bias", "4.weight", "4.bias"]
+
+
 def test_the_update_is_the_policys_and_wants_plain_sgd() -> None:
     model = convert_for(fixed(), net())
     with pytest.raises(

@@ -68,7 +68,14 @@ POLICIES: Final[Mapping[str, Row]] = MappingProxyType(
             policy=Sakr,
             summary="a precision for every tensor, assigned from noise gains and gradient statistics",
             source="Sakr and Shanbhag 2019, Per-Tensor Fixed-Point Quantization of the Back-Propagation Algorithm",
-            options={"assignment": "", "offset": 0, "target": 0.01, "images": 200, "probe_steps": 0},
+            options={
+                "assignment": "",
+                "offset": 0,
+                "target": 0.01,
+                "images": 200,
+                "probe_steps": 0,
+                "range_norm": False,
+            },
             build=Sakr.from_options,
         ),
         "binarynet": Row(

@@ -11,10 +11,13 @@ from typing import Any, ClassVar, Final, final
 from fxsim.formats import Format
 from fxsim.numerics import Numerics
 from fxsim.policies.base import Decision, FloatArray, LayerShape, Observation, Policy, Switch, WordUpdate
-from fxsim.policies.sakr.assignment import WIDE, Assignment, LayerAssignment
+from fxsim.policies.sakr.assignment import REGISTER, WIDE, Assignment, LayerAssignment
 from fxsim.policies.state import check_settings
 
 OFFSETS: Final = (-1, 0, 1)
+
+NORM: Final = Numerics("<16,12>", REGISTER, REGISTER)
+"""Of range normalisation: its vectors in [-8, 8), input and output as layers hand them on."""
 
 
 @final
@@ -26,6 +29,7 @@ class Sakr(Policy):
     offset: -1, 0 or 1: C_o - 1, C_o or C_o + 1.
     target: of the mismatch that B_min is chosen by, p_m. images: that noise gains are estimated on. probe_steps: of the
         floating point run; 0: as many as the actual run has. These three are for whoever measures.
+    range_norm: whether batch normalisation becomes range normalisation, whose forward pass is integer too.
     """
 
     name: ClassVar[str] = "sakr"
@@ -39,6 +43,7 @@ class Sakr(Policy):
         target: float = 0.01,
         images: int = 200,
         probe_steps: int = 0,
+        range_norm: bool = False,
     ) -> None:
         _require(offset in OFFSETS, "offset", offset, "-1, 0 or 1")
         _require(0.0 < target < 1.0, "target", target, "a share between 0 and 1")
@@ -48,6 +53,7 @@ class Sakr(Policy):
         self.target: Final = target
         self.images: Final = images
         self.probe_steps: Final = probe_steps
+        self._range_norm: Final = range_norm
         self._given: Final = assignment
         self._assignment = assignment
         self._layers: dict[str, LayerAssignment] = {}
@@ -62,6 +68,7 @@ class Sakr(Policy):
             target=options["target"],
             images=options["images"],
             probe_steps=options["probe_steps"],
+            range_norm=options["range_norm"],
         )
 
     @property
@@ -76,6 +83,10 @@ class Sakr(Policy):
     @property
     def update_rule(self) -> WordUpdate | None:
         return WordUpdate({name: (layer.weight, layer.accumulator) for name, layer in self._layers.items()})
+
+    @property
+    def range_norm(self) -> Numerics | None:
+        return NORM if self._range_norm else None
 
     @property
     def formats(self) -> Mapping[str, Format]:
@@ -138,14 +149,19 @@ class Sakr(Policy):
 
     def _settings(self) -> dict[str, str]:
         given = "" if self._given is None else self._given.to_text()
-        settings = {"assignment": given, "offset": self.offset, "target": self.target}
+        settings = {
+            "assignment": given,
+            "offset": self.offset,
+            "target": self.target,
+            "range_norm": self._range_norm,
+        }
         return {name: str(value) for name, value in settings.items()}
 
     def __repr__(self) -> str:
         given = "None" if self._given is None else f"Assignment.from_text({self._given.to_text()!r})"
         return (
             f"Sakr({given}, offset={self.offset}, target={self.target}, images={self.images}, "
-            f"probe_steps={self.probe_steps})"
+            f"probe_steps={self.probe_steps}, range_norm={self._range_norm})"
         )
 
 
