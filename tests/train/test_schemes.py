@@ -18,7 +18,7 @@ def final_accuracy(folder: Path) -> float:
     return [line for line in RunFolder(folder).metrics() if line.split == "test"][-1].accuracy
 
 
-@pytest.mark.parametrize("policy", ["sakr", "sq", "terngrad", "binarynet", "dorefa", "wage"])
+@pytest.mark.parametrize("policy", ["sakr", "sq", "terngrad", "binarynet", "dorefa", "wage", "flexpoint"])
 def test_the_scheme_learns_digits_under_its_own_recipe(
     policy: str, small: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:

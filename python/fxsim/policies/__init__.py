@@ -22,6 +22,7 @@ from fxsim.policies.base import (
 from fxsim.policies.binarynet import BinaryNet
 from fxsim.policies.cpt.policy import CPT, CPTConfig
 from fxsim.policies.dorefa import DoReFa
+from fxsim.policies.flexpoint import Flexpoint
 from fxsim.policies.float32 import Float32
 from fxsim.policies.fractrain.dfq import DFQ, DFQConfig, FracTrain, FracTrainConfig
 from fxsim.policies.fractrain.pfq import PFQ, PFQConfig
@@ -50,6 +51,7 @@ __all__ = [
     "DFQConfig",
     "Decision",
     "DoReFa",
+    "Flexpoint",
     "Float32",
     "FracTrain",
     "FracTrainConfig",

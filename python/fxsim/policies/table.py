@@ -13,6 +13,7 @@ from fxsim.policies.base import Policy
 from fxsim.policies.binarynet import BinaryNet
 from fxsim.policies.cpt.policy import CPT, CPTConfig
 from fxsim.policies.dorefa import DoReFa
+from fxsim.policies.flexpoint import Flexpoint
 from fxsim.policies.float32 import Float32
 from fxsim.policies.fractrain.dfq import DFQ, DFQConfig, FracTrain, FracTrainConfig
 from fxsim.policies.fractrain.pfq import PFQ, PFQConfig
@@ -110,6 +111,13 @@ POLICIES: Final[Mapping[str, Row]] = MappingProxyType(
             source="Zhou, Wu, Ni, Zhou, Wen, Zou 2016, DoReFa-Net",
             options={"weight_bits": 1, "activation_bits": 2},
             build=lambda options: DoReFa(**options),
+        ),
+        "flexpoint": Row(
+            policy=Flexpoint,
+            summary="an approximation of flex16+5: 16-bit mantissas, exponents that fit",
+            source="Koster et al. 2017, Flexpoint; approximated",
+            options={},
+            build=lambda _: Flexpoint(),
         ),
         "wage": Row(
             policy=Wage,
