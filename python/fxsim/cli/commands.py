@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fxsim.cli import benching, training
+from fxsim.cli import benching, comparing, training
 from fxsim.cli.failures import reported
 from fxsim.data import DATASETS
 from fxsim.models import MODELS
@@ -58,6 +58,28 @@ def train(context: click.Context, /, **_: object) -> None:
     given = {name for name in context.params if source(name) is click.core.ParameterSource.COMMANDLINE}
     finished = training.run(training.Arguments(**context.params), frozenset(given))
     if not finished:
+        context.exit(training.INTERRUPTED)
+
+
+@fxsim.command()
+@click.option("--model", type=click.Choice(list(MODELS)), default="lenet5", help="The network.")
+@click.option("--data", type=click.Choice(list(DATASETS)), default="digits", help="The data; digits need no download.")
+@click.option("--data-dir", type=_WHERE, help="Folder of the data's files, in the layout that torchvision uses.")
+@click.option("--policies", default="all", metavar="all|A,B,C", help="Which policies; float32 is always there.")
+@click.option("--steps", type=click.IntRange(1), default=200, help="Optimizer steps, at least: epochs are whole.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 128 for CIFAR, else 64]")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, help="Of weights, data order and rounding.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all]")
+@click.option("--test-limit", type=click.IntRange(0), default=0, help="Use only the first N test images; 0: all.")
+@click.option("--out", type=_WHERE, help="Run folder.  [default: runs/MODEL-DATA-compare-seedS]")
+@click.pass_context
+@reported
+def compare(context: click.Context, /, **_: object) -> None:
+    """Train one network under several policies on the same batches, and table them against float32.
+
+    Leaves a run folder as train does, with report.html, and the table as comparison.json.
+    """
+    if not comparing.run(comparing.Arguments(**context.params)):
         context.exit(training.INTERRUPTED)
 
 

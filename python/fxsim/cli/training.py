@@ -37,14 +37,25 @@ RUNS: Final = Path("runs")
 
 def run(arguments: Arguments, given: AbstractSet[str]) -> bool:
     """Train as the options say. given: names of the options that were on the command line. True: to its end."""
-    console = Console()
     config = None if arguments.resume else _configuration(arguments, given)
     path = _resumed(arguments, given) if config is None else arguments.out or free_folder(config)
+    finished = execute(path, config, threads=arguments.threads)
+    if finished:
+        show_result(RunFolder.open(path))
+    return finished
+
+
+def execute(path: Path, config: TrainConfig | None, *, threads: int | None = None) -> bool:
+    """Train in a new folder, or, without a configuration, go on in an old one; with bars, messages and a report.
+
+    threads: for a run that is gone on with. True: to its end; else the user was told how to go on.
+    """
+    console = Console()
     observer = TerminalObserver(console)
     try:
         with _messages(console), observer, stoppable(observer.stopping) as stop:
             if config is None:
-                finished = loop.resume(path, observer=observer, stop=stop, threads=arguments.threads)
+                finished = loop.resume(path, observer=observer, stop=stop, threads=threads)
             else:
                 finished = loop.train(config, path, observer=observer, stop=stop)
     except KeyboardInterrupt:
@@ -52,11 +63,8 @@ def run(arguments: Arguments, given: AbstractSet[str]) -> bool:
             raise
         _say_how_to_resume(console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", path)
         return False
-    folder = RunFolder.open(path)
-    page.write(folder)
-    if finished:
-        show_result(folder)
-    else:
+    page.write(RunFolder.open(path))
+    if not finished:
         _say_how_to_resume(console, "Stopped.", path)
     return finished
 
@@ -80,9 +88,9 @@ def show_result(folder: RunFolder) -> None:
     console.print(f"\nReport: {folder.report.resolve()}", highlight=False, soft_wrap=True)
 
 
-def free_folder(config: TrainConfig) -> Path:
-    """A folder below `runs` that is not there yet."""
-    name = f"{config.model}-{config.data}-{config.recipes[0].name}-seed{config.seed}"
+def free_folder(config: TrainConfig, what: str = "") -> Path:
+    """A folder below `runs` that is not there yet. what: in its name; "" for the first network's."""
+    name = f"{config.model}-{config.data}-{what or config.recipes[0].name}-seed{config.seed}"
     path, number = RUNS / name, 1
     while path.exists():
         number += 1
