@@ -120,6 +120,16 @@ def test_copies_share_gates_among_themselves_only() -> None:
     assert sum(name.startswith("0.gates") for name in model.state_dict()) == len(model[0].gates.state_dict())  # type: ignore[index,union-attr]
 
 
+def test_gates_begin_as_the_seed_says() -> None:
+    def begin(seed: int) -> Tensor:
+        model = convert_for(DFQ(), nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2)), seed=seed)
+        weight: Tensor = model[1].gates.head.weight  # type: ignore[index,union-attr]
+        return weight
+
+    assert torch.equal(begin(1), begin(1))
+    assert not torch.equal(begin(1), begin(2))
+
+
 def test_a_model_without_a_place_for_gates_is_refused() -> None:
     with pytest.raises(ValueError, match="the model has no ranged layer in a module of its own"):
         fx.nn.gate_blocks(nn.Sequential(nn.Linear(2, 2)), CANDIDATES)

@@ -9,7 +9,9 @@ import fxsim as fx
 from fxsim.policies import CPT, CPTConfig
 from fxsim.train.attach import Run
 from fxsim.train.convert_for import convert_for
+from fxsim.train.learner import Learner
 from fxsim.train.range_test import RangeTest, range_test
+from fxsim.train.recipe import recipe_for
 
 
 def batches(count: int = 40) -> list[tuple[Tensor, Tensor]]:
@@ -69,3 +71,21 @@ def test_other_policies_and_empty_batches_are_refused() -> None:
     plain = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(TypeError, match="range_test: the policy is float32: only cpt has a lower bound to find"):
         range_test(fx.attach(fx.policies.Float32(), model, plain), plain, batches(1), F.cross_entropy)
+
+
+def test_a_run_finds_its_own_lower_bound_before_the_first_step() -> None:
+    def learner(batches_each: int) -> Learner:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 4))
+        recipe = recipe_for("cpt", "lenet5", {"range_test": batches_each, "high": 6})
+        return Learner(recipe, model, seed=0, total_steps=1000, counting=False)
+
+    tested, plain = learner(20), learner(0)
+    for each in (tested, plain):
+        each.prepare(iter(batches(30)))
+    assert isinstance(tested.run.policy, CPT)
+    low = tested.run.policy.low
+    assert 2 <= low <= 6
+    assert {form.wl for form in tested.run.formats.values()} == {low}
+    assert {form.wl for form in plain.run.formats.values()} == {3}
+    assert all(map(torch.equal, tested.model.parameters(), plain.model.parameters()))

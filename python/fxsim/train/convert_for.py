@@ -6,6 +6,7 @@ import copy
 import glob
 from collections.abc import Mapping
 
+import torch
 from torch import nn
 
 from fxsim.nn import RangeBatchNorm2d, gate_blocks, layers
@@ -51,8 +52,8 @@ def convert_for(
 
     Layers that the policy leaves in float32 (`float_layers`) stay torch's own, unless an override says otherwise.
     Under a policy with `range_norm` batch normalisation becomes range normalisation, with fresh statistics.
-    Where it has gates, blocks are wrapped (`fxsim.nn.gate_blocks`); gates draw their initial weights from torch's
-    default generator.
+    Where it has gates, blocks are wrapped (`fxsim.nn.gate_blocks`); gates draw their initial weights from
+    `seed`.
 
     Raises ValueError where a floating point policy is given overrides, or a policy with gates finds no block.
     """
@@ -71,7 +72,9 @@ def convert_for(
         _normalize_by_range(target, policy.range_norm)
     converted = convert(target, numerics, overrides=chosen, inplace=True, wrap=wrap, seed=seed)
     if policy.gating is not None:
-        gate_blocks(converted, policy.gating.candidates)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            gate_blocks(converted, policy.gating.candidates)
         for name, layer in layers(converted):
             layer.name = name
     return converted

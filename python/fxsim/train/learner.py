@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from torch.nn import functional as F
 from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
 from fxsim.nn import fuse, shard
-from fxsim.policies import Policy, Sakr, build
+from fxsim.policies import CPT, Policy, Sakr, build
 from fxsim.train.attach import attach
 from fxsim.train.convert_for import convert_for
 from fxsim.train.lines import SwitchLine, TestLine, TrainLine
+from fxsim.train.range_test import range_test
 from fxsim.train.recipe import Loss, Recipe
 from fxsim.train.sakr import prepare
 from fxsim.train.weights import sparsity_fields
@@ -76,6 +78,8 @@ class Learner:
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Measure what the policy must know before the first step, if anything, on the batches of the run."""
         policy = self.run.policy
+        if isinstance(policy, CPT) and policy.config.range_test:
+            self._find_low(policy, batches)
         if self._plain is None or not isinstance(policy, Sakr):
             return
         shown = ((self._present(x), y) for x, y in batches)
@@ -87,6 +91,12 @@ class Learner:
         with torch.no_grad():
             for parameter, initial in zip(self.model.parameters(), self._plain.parameters(), strict=True):
                 parameter.copy_(initial)
+        self.run.restart()
+
+    def _find_low(self, policy: CPT, batches: Iterable[Batch]) -> None:
+        shown = [(self._present(x), y) for x, y in itertools.islice(batches, policy.config.range_test)]
+        found = range_test(self.run, self.optimizer, shown, F.cross_entropy)
+        policy.set_low(found.low)
         self.run.restart()
 
     def step(self, batch: Batch, step: int) -> StepOutcome:

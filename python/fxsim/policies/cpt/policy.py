@@ -24,6 +24,8 @@ class CPTConfig:
 
     low, high: bounds of the bits of weights and activations. grad_low, grad_high: of output gradients; equal by
     default. cycles: number of cycles in a run. total_steps: length of the run, 0 for the length that training tells.
+    range_test: batches that the training loop tries each precision on before the first step, to put what it finds in
+    the place of low; 0 for no test.
 
     Source: Fu et al. 2021, section 4.1.
     """
@@ -34,6 +36,7 @@ class CPTConfig:
     grad_high: int = 8
     cycles: int = 32
     total_steps: int = 0
+    range_test: int = 0
 
     def __post_init__(self) -> None:
         for low, high in (("low", "high"), ("grad_low", "grad_high")):
@@ -42,6 +45,7 @@ class CPTConfig:
             require(least <= most <= WIDEST, "CPTConfig", high, most, f"{low} = {least} to {WIDEST} bits")
         require(self.cycles >= 1, "CPTConfig", "cycles", self.cycles, "1 or more")
         require(self.total_steps >= 0, "CPTConfig", "total_steps", self.total_steps, "0 or more")
+        require(self.range_test >= 0, "CPTConfig", "range_test", self.range_test, "0 or more")
 
 
 @final
