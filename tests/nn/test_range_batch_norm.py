@@ -160,7 +160,7 @@ def test_float_gradients_are_rounded_where_numerics_says_so() -> None:
         assert gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize("momentum", [0.1, 0.9, 0.0, 1.0])
+@pytest.mark.parametrize("momentum", [0.1, 0.5, 0.9, 0.0, 1.0])
 def test_running_statistics_are_integers_of_their_own_rule(momentum: float) -> None:
     module, rules = built(PLAIN, momentum=momentum), rules_of(PLAIN)
     share = Fraction(round(Fraction(momentum) * 2**16), 2**16)

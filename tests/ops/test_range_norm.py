@@ -140,6 +140,19 @@ def test_ties_among_extremes_go_to_the_first() -> None:
     assert y.raw.flatten()[1] == y.raw.flatten()[2]
 
 
+def test_a_constant_chunk_beside_others_pulls_nowhere() -> None:
+    values = torch.tensor([5] * 16 + list(range(-8, 8))).view(2, 1, 4, 4)
+    x, one = fx.FixedTensor(values, "<5,2>"), fx.FixedTensor(torch.tensor([3]), "<4,0>")
+    g = words((2, 1, 4, 4), Format(8, 6), 5)
+    rules = Normalization(x.format, one.format, one.format)
+    _, used = fx.range_norm(x, one, one, "<12,6>")
+    known = {"mean": used.mean.raw.tolist(), "sigma": used.sigma.raw.tolist()}
+    raw, _ = reference.range_norm_backward(
+        g.raw.numpy(), g.format, values.numpy(), one.raw.numpy(), rules, "<20,12>", "<20,12>", **known
+    )[0]
+    assert range_norm_dgrad(g, x, one, used, "<20,12>").raw.tolist() == raw.tolist()
+
+
 def test_a_constant_channel_gives_the_bias() -> None:
     x = fx.FixedTensor(torch.full((2, 1, 4, 4), 77), "<8,4>")
     weight, bias = fx.FixedTensor(torch.tensor([100]), "<8,0>"), fx.FixedTensor(torch.tensor([-5]), "<8,3>")
