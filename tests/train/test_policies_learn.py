@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+import fxsim as fx
+from fxsim.policies import BlockGradientRule
+from fxsim.ranges import Block
+from fxsim.rng import Key
+from fxsim.train import gradients
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
 from fxsim.train.loop import train
@@ -49,3 +55,17 @@ def test_it_learns_digits(policy: str, first: int, last: int, tmp_path: Path) ->
         shares = [line["bit_operations"] / (1024 * line["macs"]) for line in training]
         assert shares[0] == min(shares) < 0.03
         assert shares[-1] == max(shares) < 0.09
+
+
+def test_a_block_gradient_rule_keeps_the_scale_and_names_the_layer() -> None:
+    gradient = torch.tensor([[0.3, -1.0], [2e-4, 0.0]])
+    rule = BlockGradientRule(Block(8))
+    with fx.count() as counts:
+        treated = gradients.treat(gradient, rule, fx.Format(8, 0), Key(1, 2), layer="fc.weight")
+    assert not treated.vanished
+    assert treated.gradient[0, 1] == -1.0
+    assert (treated.gradient - gradient).abs().max() < 2.0**-7
+    assert [(record.layer, record.random_draws) for record in counts.records] == [("fc.weight", 4)]
+    assert gradients.treat(torch.zeros(3), rule, fx.Format(8, 0), Key(1), layer="fc.bias").vanished
+    with pytest.raises(ValueError, match=r"fc.weight: range_quantize: the range is .*: an element is NaN or infinite"):
+        gradients.treat(gradient * float("nan"), rule, fx.Format(8, 0), Key(1), layer="fc.weight")

@@ -89,7 +89,8 @@ class Ranged(Weighted):
         if not isinstance(quantizer, Affine | Block):
             raise ValueError(f"{self.name or type(self).__name__}: the layer computes in float32 and has no words")
         key = Key(self.seed, stream(self.layer_id, role, self.step))
-        return range_quantize(x.detach(), quantizer, key=key, index_order=order if x.dim() > 2 else "c")
+        order = order if x.dim() > 2 else "c"
+        return range_quantize(x.detach(), quantizer, key=key, index_order=order, layer=self.name)
 
     def _convolve(
         self, x: Tensor, weight: Tensor, settings: tuple[list[int], list[int], list[int], int], samples: int, op: str

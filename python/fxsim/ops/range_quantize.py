@@ -32,7 +32,13 @@ class RangeWords(NamedTuple):
 
 
 def range_quantize(
-    x: Tensor, quantizer: Affine | Block, *, key: Key | None = None, index_offset: int = 0, index_order: str = "c"
+    x: Tensor,
+    quantizer: Affine | Block,
+    *,
+    key: Key | None = None,
+    index_offset: int = 0,
+    index_order: str = "c",
+    layer: str = "",
 ) -> RangeWords:
     """Read the range off a tensor and bring every element onto the grid laid over it.
 
@@ -43,6 +49,7 @@ def range_quantize(
         quantizer: how.
         key: random bits, for stochastic rounding.
         index_offset, index_order: as in `fx.quantize`.
+        layer: named in errors and records.
 
     Raises:
         TypeError: x is not float32 or float64.
@@ -53,6 +60,6 @@ def range_quantize(
         raise ValueError("range_quantize: rounding is stochastic and key is None; give key=fx.Key(seed, stream)")
     channels_last = _words.check_index_order("range_quantize", index_order, x.dim())
     samples = len(x) if x.dim() else 1
-    site = _arguments.site("range_quantize", Pass.QUANTIZE, key, index_offset, samples)
-    made = codes(x, quantizer, extremes(x, quantizer, samples, "range_quantize"), site, channels_last=channels_last)
+    site = _arguments.site("range_quantize", Pass.QUANTIZE, key, index_offset, samples)._replace(layer=layer)
+    made = codes(x, quantizer, extremes(x, quantizer, samples, site.name), site, channels_last=channels_last)
     return RangeWords(FixedTensor._trusted(made.raw, made.format), made.scale, made.zero)

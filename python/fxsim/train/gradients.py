@@ -42,7 +42,9 @@ def treat(
     """
     if isinstance(rule, BlockGradientRule):
         order = "channels_last" if gradient.dim() > 2 else "c"
-        rounded = range_quantize(gradient, rule.block, key=key, index_order=order).values().to(gradient.dtype)
+        rounded = (
+            range_quantize(gradient, rule.block, key=key, index_order=order, layer=layer).values().to(gradient.dtype)
+        )
         return TreatedGradient(rounded, vanished=not bool(rounded.any()))
     if rule.order == "normalize_first":
         gradient = _unit(gradient, norm(gradient))
