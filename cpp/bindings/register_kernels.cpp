@@ -66,7 +66,7 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
 
 Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, const std::optional<BoolArray>& clipped,
                     const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
-                    bool channels_last, const std::string& name) {
+                    bool channels_last, bool count, const std::string& name) {
   QuantizeCall call;
   call.in = strided(in, accept, "quantize: input");
   call.fl = fl;
@@ -82,6 +82,7 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
   call.quantizer = quantizer;
   call.key = {seed, stream};
   call.index_offset = index_offset;
+  call.count = count;
   Events events;
   {
     const py::gil_scoped_release unlocked;
@@ -102,26 +103,26 @@ void register_kernels(py::module_& m) {
   m.def(
       "quantize",
       [](const py::array& x, py::array out, const std::optional<BoolArray>& clipped, const Quantizer& quantizer,
-         std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset, bool channels_last,
+         std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset, bool channels_last, bool count,
          const std::string& name) {
         return run_quantize(x, Accept::kFloats, 0, out, clipped, quantizer, seed, stream, index_offset, channels_last,
-                            name);
+                            count, name);
       },
       py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("clipped").noconvert(), py::arg("quantizer"),
       py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0, py::arg("channels_last") = false,
-      py::arg("name") = "quantize");
+      py::arg("count") = true, py::arg("name") = "quantize");
 
   m.def(
       "requantize",
       [](const py::array& raw, int fl, py::array out, const std::optional<BoolArray>& clipped,
          const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
-         bool channels_last, const std::string& name) {
+         bool channels_last, bool count, const std::string& name) {
         return run_quantize(raw, Accept::kIntegers, fl, out, clipped, quantizer, seed, stream, index_offset,
-                            channels_last, name);
+                            channels_last, count, name);
       },
       py::arg("raw").noconvert(), py::arg("fl"), py::arg("out").noconvert(), py::arg("clipped").noconvert(),
       py::arg("quantizer"), py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0,
-      py::arg("channels_last") = false, py::arg("name") = "requantize");
+      py::arg("channels_last") = false, py::arg("count") = true, py::arg("name") = "requantize");
 
   m.def(
       "k_counts",

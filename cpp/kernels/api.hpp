@@ -102,6 +102,7 @@ struct QuantizeCall {
   Quantizer quantizer;
   Key key;
   std::int64_t index_offset = 0;
+  bool count = false;  // events are wanted; without, only faults, draws and what a mask shows are sure
 };
 
 Events gemm(const GemmCall& call);

@@ -4,12 +4,31 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
+#include <type_traits>
 
 namespace fxsim {
 
 enum class Storage : std::uint8_t { kInt8, kUint8, kInt16, kInt32, kInt64, kFloat32, kFloat64 };
 
+// Their machine types, in the same order.
+using StorageTypes = std::tuple<std::int8_t, std::uint8_t, std::int16_t, std::int32_t, std::int64_t, float, double>;
+
+inline constexpr std::size_t kStorages = std::tuple_size_v<StorageTypes>;
+
 constexpr bool is_float(Storage storage) { return storage == Storage::kFloat32 || storage == Storage::kFloat64; }
+
+template <class T, class... Each>
+constexpr Storage storage_of(const std::tuple<Each...>*) {
+  std::uint8_t place = 0;
+  ((std::is_same_v<T, Each> || (++place, false)) || ...);
+  return static_cast<Storage>(place);
+}
+
+template <class T>
+constexpr Storage storage_of() {
+  return storage_of<T>(static_cast<const StorageTypes*>(nullptr));
+}
 
 // Calls f(pointer of the element type) for the array behind `data`.
 template <class F>

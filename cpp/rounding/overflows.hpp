@@ -1,4 +1,5 @@
-// The overflow modes: what becomes of a rounded integer that the format cannot hold.
+// The overflow modes: what becomes of a rounded integer that the format cannot hold, for integers of any size and for
+// those of 32 bits.
 //
 // Always inlined: the block functions of apply.cpp are so many that the compiler would stop inlining by itself.
 #pragma once
@@ -24,12 +25,24 @@ namespace fxsim {
   return f.is_signed ? static_cast<std::int64_t>(bits) >> (64 - f.wl) : static_cast<std::int64_t>(bits >> (64 - f.wl));
 }
 
+// A format as 32-bit lanes see it: the part of its range that 32 bits can hold.
+struct Range32 {
+  std::int32_t lowest = 0;  // of what the mode stores
+  std::int32_t low = 0;     // raw_min
+  std::int32_t high = 0;    // raw_max
+  std::uint32_t mask = 0;   // 2^wl - 1, or all bits
+};
+
 struct Saturate {
   static constexpr std::string_view name = "saturate";
   [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     if (v.beyond != 0) return v.beyond < 0 ? f.raw_min() : f.raw_max();
     const std::int64_t raised = v.low < f.raw_min() ? f.raw_min() : v.low;
     return raised > f.raw_max() ? f.raw_max() : raised;
+  }
+  [[gnu::always_inline]] static constexpr std::int32_t apply(std::int32_t v, const Range32& r) {
+    const std::int32_t raised = v < r.lowest ? r.lowest : v;
+    return raised > r.high ? r.high : raised;
   }
 };
 
@@ -39,6 +52,9 @@ struct SaturateSymmetric {
     const std::int64_t raw = Saturate::apply(v, f);
     return f.is_signed & (raw == f.raw_min()) ? -f.raw_max() : raw;
   }
+  [[gnu::always_inline]] static constexpr std::int32_t apply(std::int32_t v, const Range32& r) {
+    return Saturate::apply(v, r);  // the range starts at -raw_max
+  }
 };
 
 struct SaturateZero {
@@ -46,12 +62,19 @@ struct SaturateZero {
   [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     return outside(v, f) ? 0 : v.low;
   }
+  [[gnu::always_inline]] static constexpr std::int32_t apply(std::int32_t v, const Range32& r) {
+    return (v < r.low) | (v > r.high) ? 0 : v;
+  }
 };
 
 struct Wrap {
   static constexpr std::string_view name = "wrap";
   [[gnu::always_inline]] static constexpr std::int64_t apply(const Integer& v, const Format& f) {
     return wrapped(v, f);
+  }
+  [[gnu::always_inline]] static constexpr std::int32_t apply(std::int32_t v, const Range32& r) {
+    const auto low = static_cast<std::uint32_t>(r.low);
+    return static_cast<std::int32_t>(((static_cast<std::uint32_t>(v) - low) & r.mask) + low);
   }
 };
 

@@ -15,35 +15,24 @@ PhiloxBlock block_words(const Key& key, std::uint64_t block) {
                     static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32));
 }
 
-// The 16 * fields values of sixteen blocks, in element order.
-template <int kFields>
-void cut_fields(const std::uint32_t word[4][16], int bits, std::uint32_t* out) {
-  constexpr int kWidth = 128 / kFields;
-  constexpr int kPerWord = 32 / kWidth;
-  constexpr std::uint32_t kMask = ~std::uint32_t{0} >> (32 - kWidth);
-  for (int f = 0; f < kFields; ++f) {
-    for (int lane = 0; lane < kPhiloxLanes; ++lane) {
-      out[f * kPhiloxLanes + lane] = (word[f / kPerWord][lane] >> (kWidth * (f % kPerWord)) & kMask) >> (kWidth - bits);
-    }
-  }
-}
-
-void fill_group(const Key& key, std::int64_t q, int bits, std::uint64_t site, PhiloxLanes lanes, std::uint32_t* out) {
-  std::uint32_t word[4][16];
-  lanes(static_cast<std::uint64_t>(q) * kPhiloxLanes + site, key.stream, key.seed, word);
-  switch (philox_fields(bits)) {
-    case 16: return cut_fields<16>(word, bits, out);
-    case 8: return cut_fields<8>(word, bits, out);
-    default: return cut_fields<4>(word, bits, out);
-  }
+// The first `bits` bits of one field.
+std::uint32_t field_of(const PhiloxBlock& words, int field, int bits) {
+  const int width = 128 / philox_fields(bits);
+  const int from = field * width;
+  return words[static_cast<std::size_t>(from / 32)] << (32 - width - from % 32) >> (32 - bits);
 }
 
 }  // namespace
 
-void philox_scalar(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
-  for (std::uint64_t lane = 0; lane < kPhiloxLanes; ++lane) {
-    const PhiloxBlock words = block_words({seed, stream}, first + lane);
-    for (std::size_t w = 0; w < 4; ++w) word[w][lane] = words[w];
+void philox_scalar(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
+  const int fields = philox_fields(bits);
+  for (std::int64_t group = 0; group < groups; ++group) {
+    for (std::uint64_t lane = 0; lane < kPhiloxLanes; ++lane) {
+      const PhiloxBlock words = block_words(key, first + static_cast<std::uint64_t>(group) * kPhiloxLanes + lane);
+      for (int f = 0; f < fields; ++f) {
+        out[(group * fields + f) * kPhiloxLanes + static_cast<std::int64_t>(lane)] = field_of(words, f, bits);
+      }
+    }
   }
 }
 
@@ -53,28 +42,28 @@ std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site sit
   const std::int64_t place = index % group;
   const std::uint64_t block =
       static_cast<std::uint64_t>(index / group * kPhiloxLanes + place % kPhiloxLanes) + site_bits(site, ordinal);
-  const PhiloxBlock words = block_words(key, block);
-  const int width = 128 / fields;
-  const int from = static_cast<int>(place / kPhiloxLanes) * width;
-  const std::uint32_t field = words[static_cast<std::size_t>(from / 32)] << (32 - width - from % 32) >> (32 - width);
-  return field >> (width - bits);
+  return field_of(block_words(key, block), static_cast<int>(place / kPhiloxLanes), bits);
 }
 
 void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,
-                      std::uint32_t* out, PhiloxLanes lanes) {
+                      std::uint32_t* out, PhiloxFill fill) {
   const std::int64_t group = std::int64_t{kPhiloxLanes} * philox_fields(bits);
   const std::uint64_t offset = site_bits(site, ordinal);
-  std::array<std::uint32_t, 16 * 16> scratch;
+  const auto first = [&](std::int64_t index) {
+    return static_cast<std::uint64_t>(index / group) * kPhiloxLanes + offset;
+  };
+  std::array<std::uint32_t, 16 * kPhiloxLanes> scratch;
   std::int64_t done = 0;
   while (done < count) {
     const std::int64_t index = start + done;
     const std::int64_t within = index % group;
-    if (within == 0 && count - done >= group) {
-      fill_group(key, index / group, bits, offset, lanes, out + done);
-      done += group;
+    const std::int64_t whole = within == 0 ? (count - done) / group : 0;
+    if (whole > 0) {
+      fill(key, first(index), whole, bits, out + done);
+      done += whole * group;
       continue;
     }
-    fill_group(key, index / group, bits, offset, lanes, scratch.data());
+    fill(key, first(index), 1, bits, scratch.data());
     const std::int64_t take = std::min(group - within, count - done);
     std::copy_n(scratch.data() + within, take, out + done);
     done += take;

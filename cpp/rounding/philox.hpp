@@ -34,18 +34,19 @@ constexpr PhiloxBlock philox4x32(PhiloxBlock c, std::uint32_t key0, std::uint32_
 }
 
 // Fields a block is cut into when `bits` of each are wanted.
-constexpr int philox_fields(int bits) { return bits <= 8 ? 16 : bits <= 16 ? 8 : 4; }
+[[gnu::always_inline]] constexpr int philox_fields(int bits) { return bits <= 8 ? 16 : bits <= 16 ? 8 : 4; }
 
 // U of one element.
 std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site site, std::int64_t ordinal);
 
-// The words of the blocks first .. first + 15, word by word; first is a multiple of 16. One a instruction set.
-using PhiloxLanes = void (*)(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]);
+// U of the elements of `groups` whole groups, one after the other: sixteen blocks a group, from block `first` on, which
+// is a multiple of 16. One an instruction set.
+using PhiloxFill = void (*)(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 
-void philox_scalar(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]);
+void philox_scalar(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 
 // U of elements start .. start + count - 1.
 void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,
-                      std::uint32_t* out, PhiloxLanes lanes = &philox_scalar);
+                      std::uint32_t* out, PhiloxFill fill = &philox_scalar);
 
 }  // namespace fxsim

@@ -32,20 +32,30 @@ struct Integer {
   }
 };
 
-// Yes and no are 1 and 0 of the width of the fraction, which lets compilers compute with them in vector lanes.
-struct Residue {
-  Integer floor;
-  std::uint64_t top = 0;
-  std::uint64_t sticky = 0;
-  std::uint64_t negative = 0;
+[[gnu::always_inline]] constexpr std::int64_t low_word(const Integer& value) { return value.low; }
+[[gnu::always_inline]] constexpr std::int32_t low_word(std::int32_t value) { return value; }
 
-  [[gnu::always_inline]] constexpr std::uint64_t off_grid() const { return (top | sticky) != 0 ? 1 : 0; }
-  [[gnu::always_inline]] constexpr std::uint64_t half() const { return top >> 63; }  // d >= 1/2
-  [[gnu::always_inline]] constexpr std::uint64_t off_tie() const {
-    return (top << 1 | sticky) != 0 ? 1 : 0;
-  }  // d is not 0 or 1/2
-  [[gnu::always_inline]] constexpr std::uint64_t odd() const { return static_cast<std::uint64_t>(floor.low) & 1; }
+// Yes and no are 1 and 0 of the width of the fraction, which lets compilers compute with them in vector lanes.
+template <class Floor, class WordOf>
+struct ResidueIn {
+  using Word = WordOf;
+  static constexpr int kBits = static_cast<int>(8 * sizeof(Word));
+
+  Floor floor{};
+  Word top = 0;
+  Word sticky = 0;
+  Word negative = 0;
+
+  [[gnu::always_inline]] constexpr Word off_grid() const { return (top | sticky) != 0 ? 1 : 0; }
+  [[gnu::always_inline]] constexpr Word half() const { return top >> (kBits - 1); }                   // d >= 1/2
+  [[gnu::always_inline]] constexpr Word off_tie() const { return (top << 1 | sticky) != 0 ? 1 : 0; }  // d not 0, 1/2
+  [[gnu::always_inline]] constexpr Word odd() const { return static_cast<Word>(low_word(floor)) & 1; }
 };
+
+using Residue = ResidueIn<Integer, std::uint64_t>;
+
+// For numbers known to be small: the floor fits 32 bits and no more than 32 bits of the fraction are kept apart.
+using Residue32 = ResidueIn<std::int32_t, std::uint32_t>;
 
 constexpr Integer to_integer(std::int64_t value) { return {value, 0}; }
 

@@ -134,12 +134,14 @@ def quantize(
     stream: int,
     index_offset: int = 0,
     channels_last: bool = False,
+    count: bool = True,
     name: str = "quantize",
 ) -> Events:
     """Quantizes a float32 or float64 array, element numbers in its own C order.
 
     `out` (integers, or floats for carriers) and `clipped` (True where the rounded integer lay outside the range) are
-    C-contiguous arrays of x's shape. `channels_last` says that x's axes are (n, spatial..., c), for messages only.
+    C-contiguous arrays of x's shape. `channels_last` says that x's axes are (n, spatial..., c), for messages only. Without
+    `count` no event is counted but random draws and, where there is a mask, `clipped`.
 
     Raises ValueError for NaN, OverflowError for what the overflow mode refuses; the arrays then hold no result.
     """
@@ -155,6 +157,7 @@ def requantize(
     stream: int,
     index_offset: int = 0,
     channels_last: bool = False,
+    count: bool = True,
     name: str = "requantize",
 ) -> Events:
     """`quantize` for an integer array of raws with fractional length `fl`."""

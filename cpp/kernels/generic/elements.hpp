@@ -33,9 +33,20 @@ inline StridedArray merged(const StridedArray& array) {
   return out;
 }
 
+// Rows of few elements that lie far apart, as the channels of an image do: column by column, for there the elements are
+// neighbours.
+template <class In, class Out>
+void copy_columns(const In* from, std::int64_t rows, std::int64_t row_stride, std::int64_t width, std::int64_t stride,
+                  Out* out) {
+  for (std::int64_t c = 0; c < width; ++c) {
+    for (std::int64_t r = 0; r < rows; ++r) out[r * width + c] = static_cast<Out>(from[r * row_stride + c * stride]);
+  }
+}
+
 // Elements start .. start + count - 1 of a merged array.
 template <class Out>
 void copy_elements(const StridedArray& array, std::int64_t start, std::int64_t count, Out* out) {
+  constexpr std::int64_t kNarrow = 64;
   with_storage(array.storage, array.data, [&](const auto* data) {
     const auto inner = static_cast<std::size_t>(array.dims - 1);
     const std::int64_t width = array.shape[inner];
@@ -44,13 +55,21 @@ void copy_elements(const StridedArray& array, std::int64_t start, std::int64_t c
     while (done < count) {
       std::int64_t line = (start + done) / width;
       const std::int64_t column = (start + done) % width;
-      const std::int64_t run = std::min(width - column, count - done);
+      const std::int64_t first_line = line;
       std::int64_t offset = column * stride;
       for (std::size_t d = inner; d-- > 0;) {
         offset += line % array.shape[d] * array.strides[d];
         line /= array.shape[d];
       }
       const auto* from = data + offset;
+      if (inner > 0 && width <= kNarrow && column == 0 && count - done >= width) {
+        const std::int64_t height = array.shape[inner - 1];
+        const std::int64_t rows = std::min(height - first_line % height, (count - done) / width);
+        copy_columns(from, rows, array.strides[inner - 1], width, stride, out + done);
+        done += rows * width;
+        continue;
+      }
+      const std::int64_t run = std::min(width - column, count - done);
       if (stride == 1) {
         for (std::int64_t i = 0; i < run; ++i) out[done + i] = static_cast<Out>(from[i]);
       } else {

@@ -33,12 +33,12 @@ struct Scratch {
   }
 };
 
-inline void fill_tile_bits(const GemmCall& call, const Tile& tile, const Quantizer& q, Site site, PhiloxLanes lanes,
+inline void fill_tile_bits(const GemmCall& call, const Tile& tile, const Quantizer& q, Site site, PhiloxFill fill,
                            std::uint32_t* u) {
   const bool one_run = call.index_row_stride == tile.cols;
   const std::int64_t run = one_run ? tile.size() : tile.cols;
   for (std::int64_t place = 0; place < tile.size(); place += run) {
-    fill_random_bits(call.key, tile.index(call, place), run, q.random_bits, site, 0, u + place, lanes);
+    fill_random_bits(call.key, tile.index(call, place), run, q.random_bits, site, 0, u + place, fill);
   }
 }
 

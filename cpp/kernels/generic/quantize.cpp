@@ -1,19 +1,24 @@
-// Quantize and requantize, block by block.
+// Quantize and requantize, block by block: in 32-bit lanes where a block allows, else the general way.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/api.hpp"
 #include "kernels/generic/elements.hpp"
 #include "kernels/generic/gemm.hpp"
+#include "kernels/generic/round32.hpp"
 #include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
 #include "kernels/parallel.hpp"
 
 namespace fxsim::generic {
 namespace {
+
+constexpr std::int64_t kBlock = kBlock32;
 
 // The first element that is no number, and the first infinity.
 struct NonFinite {
@@ -22,11 +27,11 @@ struct NonFinite {
 };
 
 inline NonFinite find_non_finite(const double* values, std::int64_t count) {
-  // x - x is 0 for every finite x and NaN otherwise, so one sum tells whether a closer look is needed.
-  double probe = 0;
-  for (std::int64_t i = 0; i < count; ++i) probe += values[i] - values[i];
+  constexpr double kMost = std::numeric_limits<double>::max();
+  std::int64_t unusual = 0;
+  for (std::int64_t i = 0; i < count; ++i) unusual += std::abs(values[i]) <= kMost ? 0 : 1;
   NonFinite found;
-  if (probe == 0) return found;
+  if (unusual == 0) return found;
   for (std::int64_t i = count; i-- > 0;) {
     if (std::isnan(values[i])) found.nan = i;
     if (std::isinf(values[i])) found.infinite = i;
@@ -50,23 +55,74 @@ struct QuantizeResult {
   }
 };
 
-// Value: double for floats in, std::int64_t for raws in.
-template <class Value>
+// Element: float, double, std::int32_t for raws that fit it, or std::int64_t, which only the general way takes.
+template <class Element>
 class QuantizeRange {
- public:
-  static constexpr std::int64_t kBlock = 1024;
+  using Value = std::conditional_t<std::is_floating_point_v<Element>, double, std::int64_t>;
+  static constexpr bool kIsNarrow = !std::is_same_v<Element, std::int64_t>;
+  using Narrow = std::conditional_t<kIsNarrow, Element, std::int32_t>;
 
+ public:
   QuantizeRange(const QuantizeCall& call, const StridedArray& in, const isa::Kernels& kernels)
-      : call_(call), in_(in), kernels_(kernels) {}
+      : call_(call),
+        in_(in),
+        kernels_(kernels),
+        narrow_(kernels, call.quantizer, scale(), call.out_storage, call.count) {}
 
   QuantizeResult run(std::int64_t start, std::int64_t end) {
     QuantizeResult result;
-    for (std::int64_t at = start; at < end; at += kBlock) block(at, std::min(kBlock, end - at), result);
+    for (std::int64_t at = start, count = 0; at < end; at += count) {
+      // Blocks end where groups of random bits do.
+      count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
+      block(at, count, result);
+    }
     return result;
   }
 
  private:
+  int scale() const {
+    const int fl = call_.quantizer.format.fl;
+    return std::is_floating_point_v<Element> ? fl : fl - call_.fl;
+  }
+
   void block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
+    const Quantizer& q = call_.quantizer;
+    prefetch(start + kBlock);
+    if (q.stochastic) {
+      fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
+                       kernels_.philox);
+      result.events.random_draws += count;
+    }
+    if (!narrow_block(start, count, result.events)) general_block(start, count, result);
+  }
+
+  // The next block travels while this one is computed; a page long, it is none that the processor would fetch by itself.
+  void prefetch(std::int64_t start) const {
+    if (!direct_ || start + kBlock > size_) return;
+    const auto* from = static_cast<const char*>(in_.data) + start * static_cast<std::int64_t>(sizeof(Element));
+    for (std::size_t at = 0; at < kBlock * sizeof(Element); at += 64) __builtin_prefetch(from + at, 0, 2);
+  }
+
+  bool narrow_block(std::int64_t start, std::int64_t count, Events& events) {
+    if constexpr (!kIsNarrow) {
+      return false;
+    } else {
+      if (!narrow_.possible()) return false;
+      const Element* values = narrow_values_.data();
+      if (direct_) {
+        values = static_cast<const Element*>(in_.data) + start;
+      } else {
+        copy_elements(in_, start, count, narrow_values_.data());
+      }
+      std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
+      BlockTally tally;
+      if (!narrow_.run(values, count, u_.data(), call_.out, start, clipped, tally)) return false;
+      add(tally, events);
+      return true;
+    }
+  }
+
+  void general_block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
     const Quantizer& q = call_.quantizer;
     Events& events = result.events;
     copy_elements(in_, start, count, values_.data());
@@ -80,42 +136,44 @@ class QuantizeRange {
         events.refuse({Fault::kInfinite, start + found.infinite, -1, {}, q.format});
       }
     }
-    if (q.stochastic) {
-      fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
-                       kernels_.philox);
-      events.random_draws += count;
-    }
     std::uint8_t* clipped = call_.clipped == nullptr ? clipped_.data() : call_.clipped + start;
-    const int scale = std::is_same_v<Value, double> ? q.format.fl : q.format.fl - call_.fl;
-    const BlockTally tally = round_block(&kernels_, values_.data(), count, scale, q, u_.data(), raw_.data(), clipped);
-    events.output_overflows += tally.overflows;
-    events.inexact += tally.inexact;
-    events.round_to_zero += tally.round_to_zero;
-    events.clipped += tally.clipped;
+    const BlockTally tally = round_block(&kernels_, values_.data(), count, scale(), q, u_.data(), raw_.data(), clipped);
+    add(tally, events);
     if (q.error && tally.first_outside >= 0) {
       events.refuse({Fault::kOutput, start + tally.first_outside, -1, tally.outside_value, q.format});
     }
     events.inexact_carriers += store(raw_.data(), count, q.format.fl, call_.out, call_.out_storage, start, 1);
   }
 
+  static void add(const BlockTally& tally, Events& events) {
+    events.output_overflows += tally.overflows;
+    events.inexact += tally.inexact;
+    events.round_to_zero += tally.round_to_zero;
+    events.clipped += tally.clipped;
+  }
+
   const QuantizeCall& call_;
   const StridedArray& in_;
   const isa::Kernels& kernels_;
-  std::array<Value, kBlock> values_;
+  const std::int64_t size_ = in_.size();
+  const bool direct_ = in_.dims == 1 && in_.strides[0] == 1 && in_.storage == storage_of<Element>();
+  Round32<Narrow> narrow_;
   std::array<std::uint32_t, kBlock> u_;
+  std::array<Narrow, kBlock> narrow_values_;
+  std::array<Value, kBlock> values_;
   std::array<std::int64_t, kBlock> raw_;
   std::array<std::uint8_t, kBlock> clipped_;
 };
 
-template <class Value>
+template <class Element>
 Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
-  constexpr std::int64_t kTask = 16 * QuantizeRange<Value>::kBlock;
+  constexpr std::int64_t kTask = 32 * kBlock;
   const StridedArray in = merged(call.in);
   const std::int64_t size = in.size();
   const std::int64_t tasks = ceil_div(size, kTask);
   std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
   parallel_for(tasks, [&](std::int64_t task) {
-    QuantizeRange<Value> range(call, in, kernels);
+    QuantizeRange<Element> range(call, in, kernels);
     results[static_cast<std::size_t>(task)] = range.run(task * kTask, std::min(size, (task + 1) * kTask));
   });
   QuantizeResult total;
@@ -126,8 +184,12 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
 }  // namespace
 
 Events quantize(const QuantizeCall& call, const isa::Kernels& kernels) {
-  return is_float(call.in.storage) ? quantize_blocks<double>(call, kernels)
-                                   : quantize_blocks<std::int64_t>(call, kernels);
+  switch (call.in.storage) {
+    case Storage::kFloat32: return quantize_blocks<float>(call, kernels);
+    case Storage::kFloat64: return quantize_blocks<double>(call, kernels);
+    case Storage::kInt64: return quantize_blocks<std::int64_t>(call, kernels);
+    default: return quantize_blocks<std::int32_t>(call, kernels);
+  }
 }
 
 }  // namespace fxsim::generic

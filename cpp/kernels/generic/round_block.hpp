@@ -17,7 +17,7 @@ inline void add_counts(const isa::BlockCounts& counts, BlockTally& tally) {
   tally.clipped += counts.clipped;
 }
 
-inline PhiloxLanes philox_of(const isa::Kernels* kernels) {
+inline PhiloxFill philox_of(const isa::Kernels* kernels) {
   return kernels == nullptr ? &philox_scalar : kernels->philox;
 }
 

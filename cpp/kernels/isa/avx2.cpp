@@ -4,6 +4,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/isa/avx2_rounding.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
@@ -50,7 +51,8 @@ constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
 const Kernels kAvx2{
     .round = &kRoundTable,
-    .philox = &philox_scalar,
+    .lanes32 = &kConverting,
+    .philox = &philox_fill<SideBySide<PhiloxOps, 2>>,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,

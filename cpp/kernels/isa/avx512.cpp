@@ -3,23 +3,11 @@
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/isa/avx512_common.hpp"
+#include "kernels/isa/avx512_rounding.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
 namespace {
-
-// Low and high halves of sixteen 32-bit products.
-struct Product {
-  __m512i low, high;
-};
-
-inline Product multiply(__m512i a, __m512i multiplier) {
-  constexpr __mmask16 kOdd = 0xAAAA;
-  const __m512i even = _mm512_mul_epu32(a, multiplier);
-  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), multiplier);
-  return {_mm512_mask_blend_epi32(kOdd, even, _mm512_slli_epi64(odd, 32)),
-          _mm512_mask_blend_epi32(kOdd, _mm512_srli_epi64(even, 32), odd)};
-}
 
 struct Ops : Avx512Ops {
   static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
@@ -42,32 +30,10 @@ const RoundTable kRound = kRoundTable;
 
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
-// A counter's upper half is the same in all lanes unless the lower one passes 2^32 within them, which it cannot: the
-// sixteen blocks start at a multiple of 16.
-void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
-  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i multiplier0 = _mm512_set1_epi32(static_cast<int>(0xD2511F53));
-  const __m512i multiplier1 = _mm512_set1_epi32(static_cast<int>(0xCD9E8D57));
-  __m512i c0 = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(first)), lane);
-  __m512i c1 = _mm512_set1_epi32(static_cast<int>(first >> 32));
-  __m512i c2 = _mm512_set1_epi32(static_cast<int>(stream));
-  __m512i c3 = _mm512_set1_epi32(static_cast<int>(stream >> 32));
-  __m512i key0 = _mm512_set1_epi32(static_cast<int>(seed));
-  __m512i key1 = _mm512_set1_epi32(static_cast<int>(seed >> 32));
-  for (int round = 0; round < 10; ++round) {
-    const Product p0 = multiply(c0, multiplier0);
-    const Product p1 = multiply(c2, multiplier1);
-    c0 = _mm512_xor_si512(_mm512_xor_si512(p1.high, c1), key0);
-    c1 = p1.low;
-    c2 = _mm512_xor_si512(_mm512_xor_si512(p0.high, c3), key1);
-    c3 = p0.low;
-    key0 = _mm512_add_epi32(key0, _mm512_set1_epi32(static_cast<int>(0x9E3779B9)));
-    key1 = _mm512_add_epi32(key1, _mm512_set1_epi32(static_cast<int>(0xBB67AE85)));
-  }
-  _mm512_storeu_si512(word[0], c0);
-  _mm512_storeu_si512(word[1], c1);
-  _mm512_storeu_si512(word[2], c2);
-  _mm512_storeu_si512(word[3], c3);
+const Lanes32 kRound32 = kConverting;
+
+void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
+  philox_fill<SideBySide<PhiloxOps, 2>>(key, first, groups, bits, out);
 }
 
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
@@ -78,6 +44,7 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
 
 const Kernels kAvx512{
     .round = &avx512::kRound,
+    .lanes32 = &avx512::kRound32,
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,

@@ -14,7 +14,8 @@ namespace avx512 {
 
 extern const RoundTable kRound;
 extern const BatchNormPasses kBatchNorm;
-void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]);
+extern const Lanes32 kRound32;
+void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
 }  // namespace avx512

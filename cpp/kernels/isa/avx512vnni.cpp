@@ -22,6 +22,7 @@ constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block
 
 const Kernels kAvx512Vnni{
     .round = &avx512::kRound,
+    .lanes32 = &avx512::kRound32,
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,

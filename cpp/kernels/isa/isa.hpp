@@ -7,6 +7,7 @@
 
 #include "kernels/cpu.hpp"
 #include "kernels/isa/batch_norm_passes.hpp"
+#include "kernels/isa/lanes32.hpp"
 #include "rounding/philox.hpp"
 #include "rounding/quantizer.hpp"
 
@@ -64,7 +65,8 @@ using AddShifted = void (*)(const std::int32_t* values, std::int64_t count, int 
 
 struct Kernels {
   const RoundTable* round;
-  PhiloxLanes philox;
+  const Lanes32* lanes32;
+  PhiloxFill philox;
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
   const BatchNormPasses* batch_norm;

@@ -1,6 +1,8 @@
 // What every aarch64 processor has.
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/lanes32.hpp"
+#include "kernels/generic/philox_lanes.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/isa/neon_common.hpp"
 
@@ -18,35 +20,39 @@ inline Product multiply(uint32x4_t a, uint32x2_t multiplier) {
   return {vuzp1q_u32(lower, upper), vuzp2q_u32(lower, upper)};
 }
 
-// Four of the sixteen counters. Their upper halves are the same unless the lower one passes 2^32 within them, which it
-// cannot: the sixteen blocks start at a multiple of 16.
-inline void philox_four(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16],
-                        int lane) {
+// Four of the sixteen counters.
+inline void philox_four(const RoundKeys& keys, std::uint64_t stream, std::uint64_t upper, std::uint32_t first,
+                        std::uint32_t (*word)[16], int lane) {
   constexpr std::uint32_t kStep[4] = {0, 1, 2, 3};
   const uint32x2_t multiplier0 = vdup_n_u32(0xD2511F53);
   const uint32x2_t multiplier1 = vdup_n_u32(0xCD9E8D57);
-  uint32x4_t c0 =
-      vaddq_u32(vdupq_n_u32(static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(lane)), vld1q_u32(kStep));
-  uint32x4_t c1 = vdupq_n_u32(static_cast<std::uint32_t>(first >> 32));
+  uint32x4_t c0 = vaddq_u32(vdupq_n_u32(first + static_cast<std::uint32_t>(lane)), vld1q_u32(kStep));
+  uint32x4_t c1 = vdupq_n_u32(static_cast<std::uint32_t>(upper));
   uint32x4_t c2 = vdupq_n_u32(static_cast<std::uint32_t>(stream));
   uint32x4_t c3 = vdupq_n_u32(static_cast<std::uint32_t>(stream >> 32));
-  uint32x4_t key0 = vdupq_n_u32(static_cast<std::uint32_t>(seed));
-  uint32x4_t key1 = vdupq_n_u32(static_cast<std::uint32_t>(seed >> 32));
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const uint32x4_t key0 = vdupq_n_u32(static_cast<std::uint32_t>(keys.first[round]));
+    const uint32x4_t key1 = vdupq_n_u32(static_cast<std::uint32_t>(keys.second[round]));
     const Product p0 = multiply(c0, multiplier0);
     const Product p1 = multiply(c2, multiplier1);
     c0 = veorq_u32(veorq_u32(p1.high, c1), key0);
     c1 = p1.low;
     c2 = veorq_u32(veorq_u32(p0.high, c3), key1);
     c3 = p0.low;
-    key0 = vaddq_u32(key0, vdupq_n_u32(0x9E3779B9));
-    key1 = vaddq_u32(key1, vdupq_n_u32(0xBB67AE85));
   }
   vst1q_u32(word[0] + lane, c0);
   vst1q_u32(word[1] + lane, c1);
   vst1q_u32(word[2] + lane, c2);
   vst1q_u32(word[3] + lane, c3);
 }
+
+struct Philox {
+  static constexpr int kBlocks = 16;
+  static void words(const RoundKeys& keys, std::uint64_t stream, std::uint64_t upper, std::uint32_t first,
+                    std::uint32_t (*word)[kBlocks]) {
+    for (int lane = 0; lane < kBlocks; lane += 4) philox_four(keys, stream, upper, first, word, lane);
+  }
+};
 
 constexpr Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
 
@@ -56,8 +62,10 @@ namespace neon {
 
 const RoundTable kRound = kRoundTable;
 
-void philox(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t word[4][16]) {
-  for (int lane = 0; lane < 16; lane += 4) philox_four(first, stream, seed, word, lane);
+const Lanes32 kRound32 = kLanes32;
+
+void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
+  philox_fill<Philox>(key, first, groups, bits, out);
 }
 
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
@@ -68,6 +76,7 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
 
 const Kernels kNeon{
     .round = &neon::kRound,
+    .lanes32 = &neon::kRound32,
     .philox = &neon::philox,
     .blocks = kBlocks,
     .add_shifted = &neon::add_shifted,

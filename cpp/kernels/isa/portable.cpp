@@ -2,6 +2,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/dot.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/lanes32.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
@@ -13,6 +14,7 @@ constexpr Block kBlocks[kBlockChoices] = {kDotBlock, kDotBlock, kDotBlock};
 
 const Kernels kPortable{
     .round = &kRoundTable,
+    .lanes32 = &kLanes32,
     .philox = &philox_scalar,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,

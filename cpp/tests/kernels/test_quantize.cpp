@@ -28,6 +28,7 @@ Output run(const std::string& isa, QuantizeCall call) {
   out.clipped.assign(size + 1, 7);
   call.out = out.raw.data();
   call.out_storage = Storage::kInt64;
+  call.count = true;
   call.clipped = out.clipped.data();
   out.events = testing::under(isa, [&call] { return quantize(call); });
   return out;
@@ -121,6 +122,7 @@ TEST_CASE("a carrier is raw * 2^-fl, and conversions that round are counted") {
   call.fl = 3;
   call.quantizer = quantizer({32, 3, true});
   call.out_storage = Storage::kFloat32;
+  call.count = true;
   for (const std::string& isa : available_isas()) {
     call.out = out.data();
     const Events events = testing::under(isa, [&call] { return quantize(call); });

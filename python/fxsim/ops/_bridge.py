@@ -141,9 +141,12 @@ def quantize(
     stream: int,
     index_offset: int,
     channels_last: bool,
+    count: bool,
     name: str,
 ) -> Events:
     """Fill C-contiguous `out` with the float tensor `x`, quantized; `clipped` with where the range was left.
+
+    Events are counted only with `count`.
 
     Raises:
         ValueError: an element is NaN.
@@ -159,6 +162,7 @@ def quantize(
         stream=stream & _WORD,
         index_offset=index_offset,
         channels_last=channels_last,
+        count=count,
         name=name,
     )
 
@@ -173,9 +177,12 @@ def requantize(
     stream: int,
     index_offset: int,
     channels_last: bool,
+    count: bool,
     name: str,
 ) -> Events:
     """Fill C-contiguous `out` with the integers `raw` (at fractional length `fl`) in another format.
+
+    Events are counted only with `count`.
 
     Raises:
         OverflowError: an overflow under mode "error".
@@ -191,6 +198,7 @@ def requantize(
         stream=stream & _WORD,
         index_offset=index_offset,
         channels_last=channels_last,
+        count=count,
         name=name,
     )
 

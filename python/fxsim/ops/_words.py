@@ -33,6 +33,7 @@ def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, chann
     source = in_order(x.detach(), channels_last)
     out = torch.empty(source.shape, dtype=dtype)
     clipped = torch.empty(source.shape if mask else (0,), dtype=torch.bool)
+    count = records.listening()
     events = _bridge.quantize(
         source,
         out,
@@ -42,9 +43,10 @@ def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, chann
         stream=site.stream,
         index_offset=site.index_offset,
         channels_last=channels_last,
+        count=count,
         name=site.name,
     )
-    if records.listening():
+    if count:
         publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
     return Words(restored(out, channels_last), restored(clipped, channels_last and mask))
 
@@ -53,6 +55,7 @@ def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channel
     """Integers of one format in another: raws, contiguous in index order."""
     source = in_order(raw, channels_last)
     out = torch.empty(source.shape, dtype=plan.dtype)
+    count = records.listening()
     events = _bridge.requantize(
         source,
         form.fl,
@@ -62,9 +65,10 @@ def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channel
         stream=site.stream,
         index_offset=site.index_offset,
         channels_last=channels_last,
+        count=count,
         name=site.name,
     )
-    if records.listening():
+    if count:
         publish_elementwise(site, str(form), plan.text, raw.numel(), events)
     return restored(out, channels_last)
 

@@ -1,0 +1,59 @@
+// The instructions by which AVX2 draws random bits and rounds floats, for short_lanes.hpp and philox_lanes.hpp.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/generic/philox_lanes.hpp"
+#include "kernels/generic/short_lanes.hpp"
+
+namespace fxsim::isa {
+namespace {
+
+struct PhiloxOps {
+  using Vector = __m256i;
+  static constexpr int kLanes = 4;
+  static Vector broadcast(std::uint64_t value) { return _mm256_set1_epi64x(static_cast<long long>(value)); }
+  static Vector every_second(std::uint64_t first) {
+    return _mm256_add_epi64(broadcast(first), _mm256_set_epi64x(6, 4, 2, 0));
+  }
+  static Vector multiply(Vector a, Vector b) { return _mm256_mul_epu32(a, b); }
+  // Shift and shuffle run on different ports.
+  static Vector upper(Vector v) { return _mm256_srli_epi64(v, 32); }
+  static Vector upper_too(Vector v) { return _mm256_shuffle_epi32(v, 0xF5); }
+  static Vector differ(Vector a, Vector b, Vector c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
+  static Vector merge(Vector even, Vector odd) { return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA); }
+  static void store(std::uint32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
+};
+
+struct FloatOps {
+  using Words = std::uint32_t __attribute__((vector_size(32)));
+  static constexpr int kLanes = 8;
+  static __m256 broadcast(float value) { return _mm256_set1_ps(value); }
+  static constexpr bool kSubtractsDown = false;
+  static __m256 multiply(const float* from, __m256 factor) { return _mm256_mul_ps(_mm256_loadu_ps(from), factor); }
+  template <Direction kDirection>
+  static Words integers(__m256 v) {
+    constexpr int kMode[] = {_MM_FROUND_TO_NEG_INF, _MM_FROUND_TO_POS_INF, _MM_FROUND_TO_ZERO,
+                             _MM_FROUND_TO_NEAREST_INT};
+    constexpr int kRounds = kMode[static_cast<int>(kDirection)] | _MM_FROUND_NO_EXC;
+    return reinterpret_cast<Words>(_mm256_cvttps_epi32(_mm256_round_ps(v, kRounds)));
+  }
+  static Words either_or_differ(Words a, Words b, Words c) { return a | (b ^ c); }
+  static Words shift(Words v, int bits) {
+    return reinterpret_cast<Words>(_mm256_srav_epi32(reinterpret_cast<__m256i>(v), _mm256_set1_epi32(bits)));
+  }
+  static bool any_upper_bit(Words v) { return _mm256_movemask_ps(reinterpret_cast<__m256>(v)) != 0; }
+  static Words load(const std::uint32_t* from) {
+    return reinterpret_cast<Words>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  static void store(std::int32_t* to, Words v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
+  }
+};
+
+constexpr Lanes32 kConverting = with_conversions<FloatOps>(kLanes32);
+
+}  // namespace
+}  // namespace fxsim::isa

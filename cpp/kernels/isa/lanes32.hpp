@@ -1,0 +1,61 @@
+// What an instruction set offers to round in 32-bit lanes: values to integers, integers into a format and an array.
+// generic/round32.hpp knows which values may come this way.
+#pragma once
+
+#include <cstdint>
+
+#include "numbers/array.hpp"
+#include "rounding/overflows.hpp"
+#include "rounding/roundings.hpp"
+
+namespace fxsim::isa {
+
+struct Scale32 {
+  double factor = 1;  // floats are multiplied by it, a power of two
+  double limit = 0;   // products beyond it, and NaN, are refused
+  double top = 0;     // and products beyond this, at most 2^30, are cut off to it
+  int bits = 0;       // of the fraction: kept in a short word; dropped from integers
+  int random_bits = 0;
+};
+
+struct Counts32 {
+  std::int64_t inexact = 0;
+  std::int64_t round_to_zero = 0;
+};
+
+// rounded[i] <- round(values[i] * factor), or of integers round(values[i] / 2^bits). False where a value was refused;
+// what is written then means nothing. `counts` is read by counting functions only.
+template <class Value>
+using Round32 = bool (*)(const Value* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
+                         std::int32_t* rounded, Counts32* counts);
+
+// rounded[i] <- values[i] * 2^up, of values cut off to +-most.
+using Lift32 = void (*)(const std::int32_t* values, std::int64_t count, int up, std::int32_t most,
+                        std::int32_t* rounded);
+
+// out[at + i] <- overflow(rounded[i]); as floats, times step.
+using Store32 = void (*)(const std::int32_t* rounded, std::int64_t count, const Range32& range, double step, void* out,
+                         std::int64_t at);
+
+// How many lie outside [low, high]; where `mask` is given, mask[i] <- whether i does.
+using Outside32 = std::int64_t (*)(const std::int32_t* rounded, std::int64_t count, std::int32_t low, std::int32_t high,
+                                   std::uint8_t* mask);
+
+// Whether a value that is not 0 times a power of two is 0 in its type.
+template <class Value>
+using Vanishes = bool (*)(const Value* values, std::int64_t count, double factor);
+
+// Indexed by whether it counts, by rounding, by overflow mode, by storage.
+struct Lanes32 {
+  Round32<float> short_floats[kRoundings];
+  Round32<float> floats[2][kRoundings];
+  Round32<double> doubles[2][kRoundings];
+  Round32<std::int32_t> integers[2][kRoundings];
+  Lift32 lift;
+  Store32 store[kOverflows][kStorages];
+  Outside32 outside;
+  Vanishes<float> float_vanishes;
+  Vanishes<double> double_vanishes;
+};
+
+}  // namespace fxsim::isa
