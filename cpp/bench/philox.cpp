@@ -1,6 +1,6 @@
 // The generator alone: 32-bit numbers a second.
 #include "rounding/philox.hpp"
-#include <algorithm>
+#include <array>
 
 #include "bench/bench.hpp"
 #include "kernels/isa/list.hpp"
@@ -10,23 +10,25 @@ namespace fxsim::bench {
 void add_philox(const std::string& isa) {
   for (const auto& path : isa::kIsas) {
     if (path.name != isa || path.kernels == nullptr) continue;
-    const PhiloxLanes lanes = path.kernels->philox;
-    benchmark::RegisterBenchmark(("philox/4x32_10/" + isa).c_str(), [lanes](benchmark::State& state) {
+    const PhiloxFill fill = path.kernels->philox;
+    benchmark::RegisterBenchmark(("philox/4x32_10/" + isa).c_str(), [fill](benchmark::State& state) {
       constexpr std::uint64_t kFirst = 1 << 20;
-      std::uint32_t word[4][kPhiloxLanes];
-      std::uint32_t right[4][kPhiloxLanes];
+      constexpr std::int64_t kGroups = 16;
+      constexpr Key kKey{1, 2};
+      std::array<std::uint32_t, kGroups * 4 * kPhiloxLanes> numbers;
+      std::array<std::uint32_t, kGroups * 4 * kPhiloxLanes> right;
       std::uint64_t first = kFirst;
       for (auto _ : state) {
-        lanes(first, 2, 1, word);
-        benchmark::DoNotOptimize(word);
-        first += kPhiloxLanes;
+        fill(kKey, first, kGroups, 32, numbers.data());
+        benchmark::DoNotOptimize(numbers);
+        first += kGroups * kPhiloxLanes;
       }
-      philox_scalar(first - kPhiloxLanes, 2, 1, right);
-      if (!std::equal(&word[0][0], &word[0][0] + 4 * kPhiloxLanes, &right[0][0])) {
+      philox_scalar(kKey, first - kGroups * kPhiloxLanes, kGroups, 32, right.data());
+      if (numbers != right) {
         state.SkipWithError("wrong bits");
         return;
       }
-      state.SetItemsProcessed(state.iterations() * 4 * kPhiloxLanes);
+      state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(numbers.size()));
     });
   }
 }

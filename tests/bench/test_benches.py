@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from fxsim import isa, ops, reference
-from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, step_resnet20, suite, threads
+from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, quantize, step_resnet20, suite, threads
 from fxsim.bench.measure import Note, Row
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
@@ -61,6 +61,16 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"weight gradient, 16 bits, sum of 19", r"torch float32", 1.9, 2.3),
         (r"forward and backward, 8 bits, sum of 19", r"torch float32", 2.5, 3.0),
         (r"forward and backward, 16 bits, sum of 19", r"torch float32", 1.75, 2.1),
+    ],
+    "quantize": [
+        (r"nearest even, to int8, 128 MB", r"memcpy of float32", 1.4, 1.6),
+        (r"stochastic, 8 bits, to int8, 128 MB", r"memcpy of float32", 0.9, 1.0),
+        (r"stochastic, 16 bits, to int8, 128 MB", r"memcpy of float32", 0.9, 1.0),
+        (r"stochastic, 16 bits, to int16, 128 MB", r"memcpy of float32", 0.9, 1.0),
+        (r"stochastic, 24 bits, to int8, 128 MB", r"memcpy of float32", 0.7, 0.8),
+        (r"stochastic, 16 bits, to int8, 128 KB", r"memcpy of float32", None, None),
+        (r"nearest even, to float32, 128 MB", r"torch\.fake_quantize_per_tensor_affine", None, None),
+        (r"stochastic, 16 bits, to float32, 128 KB", r"torch floor\(x · 2\^fl \+ rand\)", None, None),
     ],
     "batch_norm": [
         (r"forward, with addition, 16 channels", r"torch BatchNorm2d, addition, ReLU", None, None),
@@ -212,10 +222,26 @@ def wrong_on_two_threads(threads: int, call: Callable[[], FixedTensor]) -> Fixed
     return wrong(call)() if threads == 2 else call()
 
 
+def spoil_first(into: Callable[..., None]) -> Callable[..., None]:
+    """The function that fills its first argument, with the first element off by one."""
+
+    def spoiled(out: torch.Tensor, *args: Any) -> None:
+        into(out, *args)
+        out[0] += 1
+
+    return spoiled
+
+
 SPOILS: dict[str, tuple[object, str, Any, str]] = {
     "gemm": (gemm, "matmul", wrong(gemm.matmul), r"gemm 8: 1 of 64 elements"),
     "conv": (ops, "conv2d", wrong(ops.conv2d), r"conv2d, 3→16, 4×4: 1 of 512 elements"),
     "conv_backward": (ops, "conv2d_wgrad", wrong(ops.conv2d_wgrad), r"conv2d_wgrad, 3→16, 4×4: 1 of 432 elements"),
+    "quantize": (
+        quantize,
+        "into",
+        spoil_first(quantize.into),
+        r"quantize, nearest even, to int8: 1 of 1000 elements",
+    ),
     "batch_norm": (
         reference,
         "batch_norm_relu",

@@ -156,15 +156,40 @@ def test_words_of_every_storage(rounding: Rounding) -> None:
         words = fx.FixedTensor(raw, form)
         for target in ("<8,4>", "u<6,1>", "<16,-20>", "<16,-27>", "<16,-28>", "<32,3>", "u<31,0>", "<12,9>", "<40,20>"):
             for overflow in STORING:
+                quantizer = fx.Quantizer(target, rounding, overflow)
                 results = []
                 for isa in fx.isa.available():
                     fx.isa.force(isa)
-                    results.append(fx.requantize(words, target, rounding, overflow, key=KEY, index_offset=9).raw.tolist())
-                    with fx.count() as counts:
-                        again = fx.requantize(words, target, rounding, overflow, key=KEY, index_offset=9).raw.tolist()
-                    results.append(again)
-                    del counts
-                assert all(result == results[0] for result in results), (source, target, overflow)
+                    alone = fx.requantize(words, quantizer, key=KEY, index_offset=9).raw
+                    heard: list[records.OpRecord] = []
+                    with records.listen(heard.append):
+                        watched = fx.requantize(words, quantizer, key=KEY, index_offset=9).raw
+                    assert torch.equal(alone, watched)
+                    results.append((watched.tolist(), {name: getattr(heard[0], name) for name in records.COUNTS}))
+                assert all(result == results[0] for result in results), (source, str(quantizer))
+
+
+def test_channels_of_images_are_read_in_any_layout() -> None:
+    random = torch.Generator().manual_seed(4)
+    for channels, size in ((1, 5), (3, 32), (3, 7), (64, 5), (65, 3)):
+        x = torch.randn(3, channels, size, size, generator=random)
+        swapped = x.permute(1, 0, 3, 2).contiguous().permute(1, 0, 3, 2)
+        layouts = (x, x.contiguous(memory_format=torch.channels_last), swapped)
+        fx.isa.force("reference")
+        options: dict[str, Any] = {"key": KEY, "index_offset": 77, "index_order": "channels_last"}
+        wanted = fx.quantize(x, "<8,5>", fx.Stochastic(16), **options).raw
+        for isa in fx.isa.available()[1:]:
+            fx.isa.force(isa)
+            for layout in layouts:
+                assert torch.equal(fx.quantize(layout, "<8,5>", fx.Stochastic(16), **options).raw, wanted), isa
+
+
+@pytest.mark.parametrize(("bits", "fields"), [(8, 16), (5, 16), (16, 8), (11, 8), (32, 4), (24, 4), (30, 4)])
+def test_random_bits_where_the_number_of_a_block_passes_32_bits(bits: int, fields: int) -> None:
+    x = torch.full((3 * BLOCK + 5,), 0.40625)
+    for power in (32, 33, 36):
+        for before in (0, 16 * fields, 16 * fields * 2, 1000):
+            same_on_every_path(x, fx.Quantizer("<8,0>", fx.Stochastic(bits)), offset=(fields << power) - before)
 
 
 near_powers = st.builds(

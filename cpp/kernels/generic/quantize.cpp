@@ -96,7 +96,7 @@ class QuantizeRange {
     if (!narrow_block(start, count, result.events)) general_block(start, count, result);
   }
 
-  // The next block travels while this one is computed; a page long, it is none that the processor would fetch by itself.
+  // The next block travels while this one is computed: a page long, it is none that the processor fetches by itself.
   void prefetch(std::int64_t start) const {
     if (!direct_ || start + kBlock > size_) return;
     const auto* from = static_cast<const char*>(in_.data) + start * static_cast<std::int64_t>(sizeof(Element));

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, final
 
-from fxsim.bench import apytypes_gemm, avx2, batch_norm, conv, conv_backward, gemm, qpytorch, step_resnet20, threads
+from fxsim.bench import (
+    apytypes_gemm,
+    avx2,
+    batch_norm,
+    conv,
+    conv_backward,
+    gemm,
+    qpytorch,
+    quantize,
+    step_resnet20,
+    threads,
+)
 from fxsim.bench.measure import Outcome, Settings
 
 
@@ -30,6 +41,7 @@ BENCHES: Final[Mapping[str, Bench]] = MappingProxyType(
         "gemm": Bench("exact integer products of 8 to 32 bits, against torch's", gemm.run, 21, quick=True),
         "conv": Bench("8-bit convolutions forward, against torch's", conv.run, 9, quick=True),
         "conv_backward": Bench("gradients of 8-bit convolutions, against torch's", conv_backward.run, 9, quick=True),
+        "quantize": Bench("rounding float32 to words and carriers, against memcpy", quantize.run, 9, quick=True),
         "batch_norm": Bench("fused float32 BatchNorm and ReLU, against torch's", batch_norm.run, 21, quick=True),
         "step_resnet20": Bench("a training step of ResNet20, against torch's", step_resnet20.run, 9, quick=True),
         "avx2": Bench("exact 8-bit products on AVX2, against torch's on AVX2", avx2.run, 21, quick=True),

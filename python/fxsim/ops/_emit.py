@@ -32,6 +32,7 @@ def emit(
         OverflowError: an overflow under mode "error".
     """
     out = torch.empty(words.shape, dtype=dtype)
+    count = records.listening()
     events = _bridge.requantize(
         words,
         fl,
@@ -41,8 +42,9 @@ def emit(
         stream=site.stream,
         index_offset=site.index_offset,
         channels_last=channels_last,
+        count=count,
         name=site.name,
     )
-    if records.listening():
+    if count:
         publish_elementwise(site, str(a), plan.text, out.numel(), events, b="" if b is None else str(b), read=read)
     return restored(out, channels_last)
