@@ -69,6 +69,7 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"stochastic, 16 bits, to int16, 128 MB", r"memcpy of float32", 0.9, 1.0),
         (r"stochastic, 24 bits, to int8, 128 MB", r"memcpy of float32", 0.7, 0.8),
         (r"stochastic, 16 bits, to int8, 128 KB", r"memcpy of float32", None, None),
+        (r"stochastic, 16 bits, to int8, 128 MB", r"torch copy_ of float32", None, None),
         (r"nearest even, to float32, 128 MB", r"torch\.fake_quantize_per_tensor_affine", None, None),
         (r"stochastic, 16 bits, to float32, 128 KB", r"torch floor\(x · 2\^fl \+ rand\)", None, None),
     ],

@@ -32,6 +32,9 @@ FORMAT: Final = Format(8, 5)
 KEY: Final = Key(1, 2)
 
 MEMCPY: Final = "memcpy"
+COPY: Final = "torch copy_"
+"""Not always memcpy: torch may copy with stores of its own."""
+
 FAKE: Final = "torch.fake_quantize_per_tensor_affine"
 NAIVE: Final = "torch floor(x · 2^fl + rand)"
 
@@ -106,7 +109,7 @@ def _peers(x: Tensor, out: Tensor) -> dict[str, Callable[[], object]]:
     copy = partial(ctypes.memmove, out.data_ptr(), x.data_ptr(), x.numel() * x.element_size())
     fake = partial(torch.fake_quantize_per_tensor_affine, x, step, 0, low, high)
     naive = partial(_naive, x, step, low, high)
-    return {MEMCPY: copy, FAKE: fake, NAIVE: naive}
+    return {MEMCPY: copy, COPY: partial(out.copy_, x), FAKE: fake, NAIVE: naive}
 
 
 def _naive(x: Tensor, step: float, low: int, high: int) -> Tensor:
@@ -122,5 +125,6 @@ def _rows(tracks: dict[str, Track], size: str, *, asked: bool) -> Iterator[Row]:
     for name, case in CASES.items():
         must, aim = (case.must, case.aim) if asked else (None, None)
         yield row(f"{name}, {size}", f"{MEMCPY} of float32", tracks[name], tracks[MEMCPY], must=must, aim=aim)
+        yield row(f"{name}, {size}", f"{COPY} of float32", tracks[name], tracks[COPY])
     for name, peer in (("nearest even, to float32", FAKE), ("stochastic, 16 bits, to float32", NAIVE)):
         yield row(f"{name}, {size}", peer, tracks[name], tracks[peer])
