@@ -11,13 +11,14 @@
 
 namespace fxsim::generic {
 
-// A tile of outputs: rows m0 .. m0 + rows - 1, columns n0 .. n0 + cols - 1, values row by row without gaps.
+// A tile of outputs: rows m0, m0 + row_step, ... and columns n0 .. n0 + cols - 1, values row by row without gaps.
 struct Tile {
   std::int64_t m0 = 0, rows = 0, n0 = 0, cols = 0;
+  std::int64_t row_step = 1;
 
   std::int64_t size() const { return rows * cols; }
   std::int64_t index(const GemmCall& call, std::int64_t place) const {
-    return call.index_base + (m0 + place / cols) * call.index_row_stride + n0 + place % cols;
+    return call.index_base + (m0 + place / cols * row_step) * call.index_row_stride + n0 + place % cols;
   }
 };
 
@@ -35,7 +36,7 @@ struct Scratch {
 
 inline void fill_tile_bits(const GemmCall& call, const Tile& tile, const Quantizer& q, Site site, PhiloxFill fill,
                            std::uint32_t* u) {
-  const bool one_run = call.index_row_stride == tile.cols;
+  const bool one_run = tile.row_step == 1 && call.index_row_stride == tile.cols;
   const std::int64_t run = one_run ? tile.size() : tile.cols;
   for (std::int64_t place = 0; place < tile.size(); place += run) {
     fill_random_bits(call.key, tile.index(call, place), run, q.random_bits, site, 0, u + place, fill);
@@ -72,13 +73,14 @@ inline void store_tile(const GemmCall& call, const Tile& tile, const Scratch& sc
   const MutableMatrix& out = call.out;
   const int fl = call.output.format.fl;
   const std::int64_t first = tile.m0 * out.row_stride + tile.n0 * out.col_stride;
-  if (out.col_stride == 1 && out.row_stride == tile.cols) {
+  const std::int64_t row_stride = tile.row_step * out.row_stride;
+  if (out.col_stride == 1 && row_stride == tile.cols) {
     events.inexact_carriers += store(scratch.raw.data(), tile.size(), fl, out.data, out.storage, first, 1);
     return;
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     events.inexact_carriers += store(scratch.raw.data() + r * tile.cols, tile.cols, fl, out.data, out.storage,
-                                     first + r * out.row_stride, out.col_stride);
+                                     first + r * row_stride, out.col_stride);
   }
 }
 

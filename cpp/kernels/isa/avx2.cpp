@@ -4,6 +4,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx2_rounding.hpp"
 #include "kernels/isa/isa.hpp"
 
@@ -13,14 +14,21 @@ namespace {
 struct Ops {
   using Vector = __m256i;
   static constexpr int kLanes = 8;
+  static constexpr int kBytes = 32;
   static Vector zero() { return _mm256_setzero_si256(); }
   static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+  static Vector load(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector broadcast(std::int32_t value) { return _mm256_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
     return _mm256_set1_epi32(pair);
+  }
+  static Vector broadcast_group(const std::byte* from) {
+    std::int32_t group;
+    __builtin_memcpy(&group, from, sizeof group);
+    return _mm256_set1_epi32(group);
   }
   static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
   static Vector multiply_pairs(Vector a, Vector b) { return _mm256_madd_epi16(a, b); }
@@ -36,6 +44,9 @@ struct Ops {
     return counts;
   }
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
+  static void store_scaled(float* to, Vector v, float step) {
+    _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(step)));
+  }
 };
 
 struct Stream {
@@ -47,6 +58,14 @@ struct Stream {
 constexpr Block kBlock = make_block<Ops, 6, 3, 2>();
 constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
+constexpr TileWidth kSixteen = TileRows<Ops, 2, 1, 2, 3, 4, 5, 6>::kWidth;
+constexpr Tiles kWords{
+    .element_bytes = 2,
+    .unsigned_image = false,
+    .widths = {kSixteen, kSixteen, TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth},
+    .outer = make_outer<Ops, 4, 3>(),
+};
+
 }  // namespace
 
 const Kernels kAvx2{
@@ -56,6 +75,7 @@ const Kernels kAvx2{
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
+    .words = &kWords,
 };
 
 }  // namespace fxsim::isa

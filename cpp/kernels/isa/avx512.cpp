@@ -2,6 +2,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/avx512_rounding.hpp"
 #include "kernels/isa/isa.hpp"
@@ -21,6 +22,15 @@ struct Stream {
 
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
                                           make_block<Ops, 12, 12, 1>()};
+
+constexpr Tiles kWords{
+    .element_bytes = 2,
+    .unsigned_image = false,
+    .widths = {TileRows<Ops, 4, 1, 2, 3, 4, 5, 6>::kWidth,
+               TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth,
+               TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+    .outer = make_outer<Ops, 8, 3>(),
+};
 
 }  // namespace
 
@@ -49,6 +59,7 @@ const Kernels kAvx512{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .words = &kWords,
 };
 
 }  // namespace fxsim::isa

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/isa/isa.hpp"
@@ -26,14 +27,21 @@ namespace {
 struct Avx512Ops {
   using Vector = __m512i;
   static constexpr int kLanes = 16;
+  static constexpr int kBytes = 64;
   static Vector zero() { return _mm512_setzero_si512(); }
   static Vector load(const std::int16_t* from) { return _mm512_loadu_si512(from); }
+  static Vector load(const std::byte* from) { return _mm512_loadu_si512(from); }
   static Vector load(const std::int32_t* from) { return _mm512_loadu_si512(from); }
   static Vector broadcast(std::int32_t value) { return _mm512_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
     return _mm512_set1_epi32(pair);
+  }
+  static Vector broadcast_group(const std::byte* from) {
+    std::int32_t group;
+    __builtin_memcpy(&group, from, sizeof group);
+    return _mm512_set1_epi32(group);
   }
   static Vector multiply_pairs(Vector a, Vector b) { return _mm512_madd_epi16(a, b); }
   static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
@@ -45,6 +53,9 @@ struct Avx512Ops {
     return _mm512_mask_add_epi32(counts, _mm512_cmpneq_epi32_mask(a, b), counts, _mm512_set1_epi32(1));
   }
   static void store(std::int32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
+  static void store_scaled(float* to, Vector v, float step) {
+    _mm512_storeu_ps(to, _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(step)));
+  }
 };
 
 }  // namespace

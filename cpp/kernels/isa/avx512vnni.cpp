@@ -1,10 +1,19 @@
 // Compiled with AVX-512 F, BW, DQ, VL and VNNI: the avx512 kernels, but multiply and add are one instruction.
 #include "kernels/generic/block.hpp"
+#include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
 namespace {
+
+struct ByteOps : Avx512Ops {
+  static Vector multiply_add(Vector sum, Vector a, Vector b) {
+    sum = _mm512_dpbusd_epi32(sum, a, b);
+    asm("" : "+v"(sum));  // as below
+    return sum;
+  }
+};
 
 struct Ops : Avx512Ops {
   // The empty statement ties the sum to one register: without it GCC 12 copies every accumulator around vpdpwssd.
@@ -18,6 +27,24 @@ struct Ops : Avx512Ops {
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
                                           make_block<Ops, 12, 12, 1>()};
 
+constexpr Tiles kWords{
+    .element_bytes = 2,
+    .unsigned_image = false,
+    .widths = {TileRows<Ops, 4, 1, 2, 3, 4, 5, 6>::kWidth,
+               TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth,
+               TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+    .outer = make_outer<Ops, 8, 3>(),
+};
+
+constexpr Tiles kBytes{
+    .element_bytes = 1,
+    .unsigned_image = true,
+    .widths = {TileRows<ByteOps, 4, 1, 2, 3, 4, 5, 6>::kWidth,
+               TileRows<ByteOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth,
+               TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+    .outer = make_outer<ByteOps, 8, 3>(),
+};
+
 }  // namespace
 
 const Kernels kAvx512Vnni{
@@ -27,6 +54,8 @@ const Kernels kAvx512Vnni{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .words = &kWords,
+    .bytes = &kBytes,
 };
 
 }  // namespace fxsim::isa

@@ -1,0 +1,219 @@
+// A product of exact sums, tile by tile: one operand is packed whole, the other copied a slab at a time, an image or
+// some rows of a matrix. Forward and dgrad of a convolution are the same walk over different taps.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/exact/plain.hpp"
+#include "kernels/exact/tile_sums.hpp"
+#include "kernels/generic/finisher.hpp"
+#include "kernels/parallel.hpp"
+
+namespace fxsim::exact {
+
+// I: an integer that holds sums and what they are aligned with, as in Finisher.
+template <class I>
+class ExactTiles {
+ public:
+  ExactTiles(const GemmCall& call, const isa::Kernels& kernels)
+      : call_(call), kernels_(kernels), finisher_(call, kernels) {
+    Operand a = call.a, b = call.b;
+    if (is_image(a) && b.taps.y == a.taps.y && b.taps.x == a.taps.x && b.taps.c == a.taps.c && !b.transposed) {
+      image_form_ = true;
+      a.channel_major = b.channel_major = false;  // the order of an exact sum is free
+    } else {
+      swapped_ = b.rows() > a.rows();
+    }
+    pixels_ = swapped_ ? b : a;
+    columns_ = swapped_ ? a : b;
+    scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth(), low_32_bits_decide(call));
+    const int bytes = scheme_.tiles->element_bytes;
+    layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
+    width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows());
+  }
+
+  Events run() {
+    prepare();
+    const std::int64_t limbs = scheme_.image.limbs.count;
+    const std::vector<Slab> slabs =
+        image_form_
+            ? cut_slabs(pixels_.pixels.n, layout_.y.most_pixels, limbs * layout_.row_bytes * layout_.y.mul, INT32_MAX)
+            : cut_slabs(1, pixels_.rows(), limbs * layout_.pixel_bytes, kMostMatrixRows);
+    std::vector<Events> events(slabs.size());
+    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
+      run_slab(slabs[static_cast<std::size_t>(s)], events[static_cast<std::size_t>(s)]);
+    });
+    Events total;
+    for (const Events& own : events) total.merge(own);
+    return total;
+  }
+
+ private:
+  static constexpr std::int64_t kMostMatrixRows = 336;  // a multiple of 6, 12, 14 and 16
+
+  struct Workspace {
+    Image image;
+    std::vector<I> values;
+    generic::Scratch scratch;
+  };
+
+  void prepare() {
+    std::int64_t most_terms = 0, magnitude = 0;
+    for (const PixelClass& y : layout_.y.classes) {
+      for (const PixelClass& x : layout_.x.classes) {
+        TileClass own;
+        own.y = &y;
+        own.x = &x;
+        own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
+        own.panels.fill(columns_, own.runs, scheme_.columns, width_->cols);
+        most_terms = std::max(most_terms, own.runs.terms());
+        magnitude = std::max(magnitude, own.panels.largest_magnitude());
+        classes_.push_back(std::move(own));
+      }
+    }
+    const std::int64_t bound = sum_bound(magnitude);
+    one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
+    if (one_sum_ && !(swapped_ && call_.bias != nullptr)) plain_ = plain_result(call_, bound);
+    for (TileClass& own : classes_) {
+      if (one_sum_) {
+        own.start = starts(own.panels);
+      } else {
+        own.cut(scheme_.terms);
+      }
+    }
+  }
+
+  // |sum| <= the columns' largest sum of magnitudes times the pixels' largest magnitude.
+  std::int64_t sum_bound(std::int64_t magnitude) const {
+    const int bits = pixels_.format.magnitude_bits();
+    return magnitude > INT64_MAX >> bits ? INT64_MAX : magnitude << bits;
+  }
+
+  // What sums begin with: the offset's share taken off, and the bias where it is added as it is. Mod 2^32.
+  std::vector<std::int32_t> starts(const Panels& panels) const {
+    std::vector<std::int32_t> start(static_cast<std::size_t>(panels.panels() * width_->cols));
+    for (std::size_t j = 0; j < start.size(); ++j) {
+      std::int64_t value = -scheme_.image.offset * panels.sums()[j];
+      const bool inside = static_cast<std::int64_t>(j) < columns_.rows();
+      if (plain_.holds && call_.bias != nullptr && inside) value += call_.bias[j] << plain_.bias_shift;
+      start[j] = static_cast<std::int32_t>(static_cast<std::uint32_t>(value));
+    }
+    return start;
+  }
+
+  void run_slab(const Slab& slab, Events& events) const {
+    static thread_local Workspace work;
+    if (image_form_) {
+      work.image.fill(pixels_, layout_, scheme_.image, slab.n, slab.first, slab.count);
+    } else {
+      work.image.fill_matrix(pixels_, layout_, scheme_.image, slab.first, slab.count);
+    }
+    for (const TileClass& own : classes_) {
+      for (std::int64_t panel = 0; panel < own.panels.panels(); ++panel) {
+        if (!image_form_) {
+          run_line(own, panel, 0, slab.count, 0, slab.first, work, events);
+          continue;
+        }
+        const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
+        for (std::int64_t j = slab.first; j < end; ++j) {
+          const std::int64_t y = own.y->first + j * own.y->step;
+          const std::int64_t row = (slab.n * pixels_.pixels.y + y) * pixels_.pixels.x;
+          run_line(own, panel, 0, own.x->count, (j - slab.first) * layout_.y.mul * layout_.row_bytes, row, work,
+                   events);
+        }
+      }
+    }
+  }
+
+  // Tiles along a line of pixels that begins `line` bytes into the copy; `row` is the number of its output at x = 0.
+  void run_line(const TileClass& own, std::int64_t panel, std::int64_t first, std::int64_t count, std::int64_t line,
+                std::int64_t row, Workspace& work, Events& events) const {
+    const std::int64_t rows = tile_rows(*width_, count);
+    const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
+    for (std::int64_t j = first; j < first + count; j += rows) {
+      const TilePlace place{line + j * pitch, pitch, panel, std::min(rows, first + count - j)};
+      const std::int64_t column = panel * width_->cols;
+      const std::int64_t columns = std::min<std::int64_t>(width_->cols, columns_.rows() - column);
+      const generic::Tile tile{row + own.x->first + j * own.x->step, place.rows, column, columns, own.x->step};
+      if (plain_.holds) {
+        run_plain(own, place, tile, work, events);
+      } else {
+        run_finished(own, place, tile, work, events);
+      }
+    }
+  }
+
+  void run_plain(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
+                 Events& events) const {
+    const MutableMatrix& out = call_.out;
+    const std::int64_t row_stride = tile.row_step * (swapped_ ? out.col_stride : out.row_stride);
+    const std::int64_t col_stride = swapped_ ? out.row_stride : out.col_stride;
+    const std::int64_t offset = tile.m0 * (swapped_ ? out.col_stride : out.row_stride) + tile.n0 * col_stride;
+    isa::TileCall tile_call;
+    const bool whole = col_stride == 1 && tile.cols == width_->cols && !plain_.counts_carriers;
+    if (whole && out.storage == Storage::kFloat32) {
+      tile_call.carriers = static_cast<float*>(out.data) + offset;
+      tile_call.step = static_cast<float>(plain_.step);
+      tile_call.out_stride = row_stride;
+      run_once(*width_, own, work.image, place, tile_call);
+      return;
+    }
+    if (whole && out.storage == Storage::kInt32) {
+      tile_call.sums = static_cast<std::int32_t*>(out.data) + offset;
+      tile_call.out_stride = row_stride;
+      run_once(*width_, own, work.image, place, tile_call);
+      return;
+    }
+    std::int32_t sums[kMostTile];
+    tile_call.sums = sums;
+    tile_call.out_stride = width_->cols;
+    run_once(*width_, own, work.image, place, tile_call);
+    const std::int64_t inexact = store_plain(plain_, sums, width_->cols, tile.rows, tile.cols, out.data, out.storage,
+                                             offset, row_stride, col_stride);
+    if (plain_.counts_carriers) events.inexact_carriers += inexact;
+  }
+
+  void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
+                    Events& events) const {
+    std::uint64_t sums[kMostTile];
+    if (one_sum_) {
+      std::int32_t short_sums[kMostTile];
+      isa::TileCall tile_call;
+      tile_call.sums = short_sums;
+      tile_call.out_stride = width_->cols;
+      run_once(*width_, own, work.image, place, tile_call);
+      for (std::int64_t i = 0; i < tile.rows * width_->cols; ++i) {
+        sums[i] = static_cast<std::uint64_t>(std::int64_t{short_sums[i]});
+      }
+    } else {
+      run_segments(kernels_, scheme_, *width_, own, work.image, place, sums);
+    }
+    const generic::Tile placed = swapped_ ? generic::Tile{tile.n0, tile.cols, tile.m0, tile.rows} : tile;
+    work.values.resize(static_cast<std::size_t>(tile.size()));
+    work.scratch.reserve(tile.size());
+    for (std::int64_t i = 0; i < tile.rows; ++i) {
+      for (std::int64_t j = 0; j < tile.cols; ++j) {
+        work.values[static_cast<std::size_t>(swapped_ ? j * tile.rows + i : i * tile.cols + j)] =
+            static_cast<I>(static_cast<std::int64_t>(sums[i * width_->cols + j]));
+      }
+    }
+    finisher_.run(placed, work.values, work.scratch, events);
+  }
+
+  const GemmCall& call_;
+  const isa::Kernels& kernels_;
+  generic::Finisher<I> finisher_;
+  bool image_form_ = false;
+  bool swapped_ = false;  // the columns of tiles are the rows of a
+  Operand pixels_, columns_;
+  Scheme scheme_;
+  ImageLayout layout_;
+  const isa::TileWidth* width_ = nullptr;
+  std::vector<TileClass> classes_;
+  bool one_sum_ = false;
+  Plain plain_;
+};
+
+}  // namespace fxsim::exact

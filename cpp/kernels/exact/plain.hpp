@@ -1,0 +1,100 @@
+// Results that are the sums as they stand: nothing is rounded, nothing can overflow and 32 bits hold them all.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/api.hpp"
+
+namespace fxsim::exact {
+
+struct Plain {
+  bool holds = false;
+  bool counts_carriers = false;  // floats may be inexact, and somebody counts
+  int bias_shift = 0;
+  double step = 1;  // of carriers
+};
+
+// `bound` is of every |sum|, without bias. The register, if there is one, keeps the sum as it is: it is exact, or wide
+// enough for the bound and as fine as the product.
+inline bool register_is_transparent(const GemmCall& call, std::int64_t bound) {
+  const Accumulator& acc = call.accumulator;
+  if (!acc.inner) return true;
+  const Quantizer& q = *acc.inner;
+  const bool negative = call.a.format.is_signed || call.b.format.is_signed;
+  return q.format.fl == call.a.format.fl + call.b.format.fl && !q.stochastic &&
+         !(acc.preload && call.bias != nullptr) && bound <= q.format.raw_max() && (!negative || -bound >= q.lowest());
+}
+
+inline Plain plain_result(const GemmCall& call, std::int64_t bound) {
+  constexpr std::int64_t kMost = INT32_MAX;
+  constexpr int kFloatDigits = 24;
+  Plain plain;
+  const int fl = call.a.format.fl + call.b.format.fl;
+  const Format& result = call.output.format;
+  if (call.output_rounds || result.fl != fl || bound > kMost || !register_is_transparent(call, bound)) return plain;
+  bool negative = call.a.format.is_signed || call.b.format.is_signed;
+  std::int64_t all = bound;
+  if (call.bias != nullptr) {
+    plain.bias_shift = fl - call.bias_fl;
+    if (plain.bias_shift < 0 || plain.bias_shift > 31) return plain;
+    const auto [least, most] = std::minmax_element(call.bias, call.bias + call.out.cols);
+    if (*least < -kMost || *most > kMost) return plain;
+    const std::int64_t largest = std::max(-*least, *most);
+    if (largest > kMost >> plain.bias_shift) return plain;
+    all += largest << plain.bias_shift;
+    negative = negative || *least < 0;
+  }
+  if (all > std::min(kMost, result.raw_max()) || (negative && -all < result.raw_min())) return plain;
+  switch (call.out.storage) {
+    case Storage::kInt32:
+    case Storage::kInt64: break;
+    case Storage::kFloat32:
+      if (fl > 100 || fl < -90) return plain;  // a product with the step must stay a normal float
+      plain.counts_carriers = call.count && all > std::int64_t{1} << kFloatDigits;
+      break;
+    case Storage::kFloat64: break;
+    default: return plain;
+  }
+  plain.step = std::ldexp(1.0, -fl);
+  plain.holds = true;
+  return plain;
+}
+
+// Stores sums (rows x cols, `pitch` apart) one by one; returns how many carriers are inexact.
+template <class T>
+std::int64_t store_plain_as(const std::int32_t* sums, std::int64_t pitch, std::int64_t rows, std::int64_t cols, T* out,
+                            std::int64_t row_stride, std::int64_t col_stride, T step) {
+  std::int64_t inexact = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < cols; ++j) {
+      const std::int32_t sum = sums[i * pitch + j];
+      const T value = static_cast<T>(sum);
+      out[i * row_stride + j * col_stride] = value * step;
+      if constexpr (std::is_same_v<T, float>) inexact += static_cast<double>(value) != static_cast<double>(sum);
+    }
+  }
+  return inexact;
+}
+
+inline std::int64_t store_plain(const Plain& plain, const std::int32_t* sums, std::int64_t pitch, std::int64_t rows,
+                                std::int64_t cols, void* out, Storage storage, std::int64_t offset,
+                                std::int64_t row_stride, std::int64_t col_stride) {
+  switch (storage) {
+    case Storage::kFloat32:
+      return store_plain_as(sums, pitch, rows, cols, static_cast<float*>(out) + offset, row_stride, col_stride,
+                            static_cast<float>(plain.step));
+    case Storage::kFloat64:
+      return store_plain_as(sums, pitch, rows, cols, static_cast<double*>(out) + offset, row_stride, col_stride,
+                            plain.step);
+    case Storage::kInt64:
+      return store_plain_as(sums, pitch, rows, cols, static_cast<std::int64_t*>(out) + offset, row_stride, col_stride,
+                            std::int64_t{1});
+    default:
+      return store_plain_as(sums, pitch, rows, cols, static_cast<std::int32_t*>(out) + offset, row_stride, col_stride,
+                            std::int32_t{1});
+  }
+}
+
+}  // namespace fxsim::exact

@@ -1,0 +1,75 @@
+// What a multiply-add tile is told, and the tiles of an instruction set.
+//
+// A tile is the heart of every exact product: some pixels of an image (or rows of a matrix) against some columns, whose
+// operands are consumed in groups of four bytes: four 8-bit values or two 16-bit ones.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fxsim::isa {
+
+// sums(i, j) = start[j] + the sum over runs and groups of pixel i's group times column j's, mod 2^32.
+struct TileCall {
+  const std::byte* image = nullptr;    // of the first pixel
+  std::int64_t pitch = 0;              // bytes from one pixel to the next
+  const std::int64_t* runs = nullptr;  // bytes from a pixel to each of its runs
+  std::int64_t run_count = 0;
+  std::int64_t groups = 0;            // a run
+  const std::byte* packed = nullptr;  // group after group: that of every column, side by side
+  const std::int32_t* start = nullptr;
+
+  // Where carriers are wanted, sums * step as floats; else the sums. Rows lie out_stride elements apart.
+  float* carriers = nullptr;
+  std::int32_t* sums = nullptr;
+  std::int64_t out_stride = 0;
+  float step = 1;
+};
+
+using TileRun = void (*)(const TileCall&);
+
+// Tiles of one width: run[r - 1] takes r pixels.
+struct TileWidth {
+  int cols;
+  int rows;
+  const TileRun* run;
+};
+
+// sums(i, j, v) += the sum over groups of i's group of four bytes times lane v's in vector j, for kOuterRows rows of
+// `left` side by side and kOuterVectors vectors of `right`: an outer product a pixel, summed over pixels.
+struct OuterCall {
+  const std::byte* left = nullptr;
+  const std::byte* right = nullptr;
+  std::int64_t vector_stride = 0;                // bytes from one vector of `right` to the next
+  std::int64_t left_step = 0, right_step = 0;    // bytes from pixel to pixel
+  std::int64_t pixels = 0;                       // of a line
+  std::int64_t left_line = 0, right_line = 0;    // bytes from line to line
+  std::int64_t lines = 0;                        // of a block
+  std::int64_t left_block = 0, right_block = 0;  // bytes from block to block
+  std::int64_t blocks = 0;
+  std::int32_t* sums = nullptr;  // rows x vectors x lanes
+};
+
+using OuterRun = void (*)(const OuterCall&);
+
+struct Outer {
+  int rows;
+  int vectors;
+  int lanes;
+  OuterRun run;
+};
+
+inline constexpr int kTileWidths = 3;
+inline constexpr int kMostTileRows = 16;
+inline constexpr int kMostTileCols = 64;
+
+// Tiles for elements of one size. Columns and `left` are signed; images and `right` are unsigned where the multiply-add
+// wants them so.
+struct Tiles {
+  int element_bytes;
+  bool unsigned_image;
+  TileWidth widths[kTileWidths];
+  Outer outer;
+};
+
+}  // namespace fxsim::isa
