@@ -6,41 +6,63 @@
 #include <type_traits>
 
 #include "kernels/generic/limbs.hpp"
+#include "numbers/operand.hpp"
 
 namespace fxsim::exact {
 
 using generic::Limbs;
 
-// value -> limb number `limb` of it, plus an offset that makes a signed byte unsigned.
+// Element number `limb` of a value: stored = limb of the value + offset. The last limb has the sign, the ones below it
+// are unsigned; the offset moves what the multiply-add wants signed or unsigned into its range.
 struct ElementRule {
   Limbs limbs;
-  int offset = 0;
+  int offset = 0;      // of the last limb
+  int low_offset = 0;  // of the limbs below it
+
+  int stored_zero(int limb) const { return limb + 1 == limbs.count ? offset : low_offset; }
+
+  // Calls f with the function from values to elements of that limb.
+  template <class Out, class F>
+  void visit(int limb, const F& f) const {
+    const int add = stored_zero(limb);
+    if (limbs.count == 1) {
+      if (add == 0) {
+        f([](auto value) { return static_cast<Out>(value); });
+      } else {
+        f([add](auto value) { return static_cast<Out>(value + add); });
+      }
+      return;
+    }
+    const int shift = limbs.shift(limb);
+    if (limb + 1 == limbs.count) {
+      f([shift, add](auto value) { return static_cast<Out>((static_cast<std::int64_t>(value) >> shift) + add); });
+    } else {
+      const std::int64_t mask = (std::int64_t{1} << limbs.bits) - 1;
+      f([shift, mask, add](auto value) {
+        return static_cast<Out>((static_cast<std::int64_t>(value) >> shift & mask) + add);
+      });
+    }
+  }
 
   template <class Out, class T>
-  void apply(const T* from, std::int64_t step, std::int64_t count, int limb, Out* to) const {
-    if (limbs.count == 1) {
-      convert(from, step, count, to, [this](T value) { return static_cast<Out>(value + offset); });
-    } else if (limb + 1 == limbs.count) {
-      const int shift = limbs.shift(limb);
-      convert(from, step, count, to, [shift](T value) { return static_cast<Out>(std::int64_t{value} >> shift); });
-    } else {
-      const int shift = limbs.shift(limb);
-      const std::int64_t mask = (std::int64_t{1} << limbs.bits) - 1;
-      convert(from, step, count, to,
-              [shift, mask](T value) { return static_cast<Out>(std::int64_t{value} >> shift & mask); });
-    }
-  }
-
- private:
-  template <class Out, class T, class F>
-  static void convert(const T* __restrict from, std::int64_t step, std::int64_t count, Out* __restrict to, const F& f) {
-    if (step == 1) {
-      for (std::int64_t i = 0; i < count; ++i) to[i] = f(from[i]);
-    } else {
-      for (std::int64_t i = 0; i < count; ++i) to[i] = f(from[i * step]);
-    }
+  void apply(const T* __restrict from, std::int64_t step, std::int64_t count, int limb, Out* __restrict to) const {
+    visit<Out>(limb, [&](auto element) {
+      if (step == 1) {
+        for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i]);
+      } else {
+        for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i * step]);
+      }
+    });
   }
 };
+
+// Calls f(pointer of the element type): operands are integers, floats are storages of outputs only.
+template <class F>
+void with_integers(const Operand& o, const F& f) {
+  with_storage(o.storage, o.data, [&](const auto* data) {
+    if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(*data)>>) f(data);
+  });
+}
 
 // Calls f with a value of the element type of that size.
 template <class F>

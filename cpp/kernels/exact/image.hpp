@@ -63,8 +63,8 @@ class Image {
         for (int limb = 0; limb < rule.limbs.count; ++limb) {
           T* row = reinterpret_cast<T*>(data(limb) + r * layout.pixel_bytes);
           if (direct) {
-            with_storage(o.storage, o.data, [&](const auto* from) {
-              convert_floatless(from + (row0 + r) * o.stride_n, o.stride_c, layout.channels, rule, limb, row);
+            with_integers(o, [&](const auto* from) {
+              rule.apply(from + (row0 + r) * o.stride_n, o.stride_c, layout.channels, limb, row);
             });
           } else {
             rule.apply(gathered_.data(), 1, layout.channels, limb, row);
@@ -85,13 +85,6 @@ class Image {
     if (bytes_.size() < wanted) bytes_.resize(wanted);
   }
 
-  // Operands hold integers; floats are storages of outputs only.
-  template <class T, class From>
-  static void convert_floatless(const From* from, std::int64_t step, std::int64_t count, const ElementRule& rule,
-                                int limb, T* to) {
-    if constexpr (!std::is_floating_point_v<From>) rule.apply(from, step, count, limb, to);
-  }
-
   template <class T>
   void fill_row(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t n, std::int64_t at_y,
                 int limb, T* row) {
@@ -107,15 +100,15 @@ class Image {
     const std::int64_t inside = std::clamp<std::int64_t>(layout.x.size - layout.x.lowest - left, 0, pixels - left);
     std::fill_n(row, left * channels, pad);
     std::fill_n(row + (left + inside) * channels, (pixels - left - inside) * channels, pad);
-    with_storage(o.storage, o.data, [&](const auto* from) {
+    with_integers(o, [&](const auto* from) {
       const auto* line = from + n * o.stride_n + at_y * o.stride_y + (layout.x.lowest + left) * o.stride_x;
       T* to = row + left * channels;
       if (o.stride_c == 1 && o.stride_x == channels) {
-        convert_floatless(line, 1, inside * channels, rule, limb, to);
+        rule.apply(line, 1, inside * channels, limb, to);
         return;
       }
       for (std::int64_t x = 0; x < inside; ++x) {
-        convert_floatless(line + x * o.stride_x, o.stride_c, channels, rule, limb, to + x * channels);
+        rule.apply(line + x * o.stride_x, o.stride_c, channels, limb, to + x * channels);
       }
     });
   }

@@ -65,6 +65,20 @@ inline Scheme choose_scheme(const isa::Kernels& kernels, const Format& image, co
   return word_scheme(*kernels.words, image, columns, depth, low_32_bits);
 }
 
+// The product of a wgrad, whose columns are gradients: 8-bit images meet them as bytes up to 16 bits, in two limbs of
+// which the lower one is moved to where a signed byte holds it.
+inline Scheme choose_outer_scheme(const isa::Kernels& kernels, const Format& image, const Format& columns,
+                                  std::int64_t depth) {
+  if (bytes_hold(kernels, image, columns)) return byte_scheme(*kernels.bytes, image, columns);
+  const Format high{8, 0, true};
+  if (bytes_hold(kernels, image, high) && fits_signed(columns, 2)) {
+    Scheme scheme = byte_scheme(*kernels.bytes, image, high);
+    scheme.columns = {.limbs = {2, 8}, .offset = 0, .low_offset = -128};
+    return scheme;
+  }
+  return word_scheme(*kernels.words, image, columns, depth, false);
+}
+
 // Some groups of some runs, whose sum stays within 32 bits.
 struct Segment {
   std::int64_t run = 0, runs = 0, group = 0, groups = 0;

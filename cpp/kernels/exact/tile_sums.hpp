@@ -51,7 +51,7 @@ struct TilePlace {
 };
 
 inline void run_once(const isa::TileWidth& width, const TileClass& own, const Image& image, const TilePlace& place,
-                     isa::TileCall call) {
+                     isa::TileCall& call) {
   call.image = image.data(0) + place.pixel;
   call.pitch = place.pitch;
   call.runs = own.runs.offsets.data();

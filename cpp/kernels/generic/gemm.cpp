@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/exact/exact_outer.hpp"
 #include "kernels/exact/exact_tiles.hpp"
 #include "kernels/generic/clamp_gemm.hpp"
 #include "kernels/generic/exact_gemm.hpp"
@@ -34,6 +35,8 @@ Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
       events = clamp_gemm<I>(call, kernels);
     } else if (!exact) {
       events = step_gemm<I>(call, kernels);
+    } else if (sum_fits_64_bits(call) && kernels.words != nullptr && exact::is_outer(call)) {
+      events = exact::ExactOuter<I>(call, kernels).run();
     } else if (sum_fits_64_bits(call) && kernels.words != nullptr) {
       events = exact::ExactTiles<I>(call, kernels).run();
     } else if (sum_fits_64_bits(call)) {

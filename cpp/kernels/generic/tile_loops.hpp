@@ -37,23 +37,35 @@ void run_tile(const TileCall& call) {
       base[b] = call.image + call.runs[r] + kPixelsPerBase * b * pitch;
       asm("" : "+r"(base[b]));
     }
-    for (std::int64_t g = 0; g < groups; ++g) {
+    const auto add_group = [&](int ahead) __attribute__((always_inline)) {
       Vector column[kVectors];
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) column[j] = Ops::load(packed + j * Ops::kBytes);
+      for (int j = 0; j < kVectors; ++j) column[j] = Ops::load(packed + (ahead * kVectors + j) * Ops::kBytes);
 #pragma GCC unroll 32
       for (int i = 0; i < kRows; ++i) {
         const int place = i % kPixelsPerBase;
-        const Vector group = Ops::broadcast_group(base[i / kPixelsPerBase] + (place == 3 ? three : place * pitch));
+        const std::byte* pixel = base[i / kPixelsPerBase] + (place == 3 ? three : place * pitch);
+        const Vector group = Ops::broadcast_group(pixel + 4 * ahead);
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], group, column[j]);
       }
-      packed += kVectors * Ops::kBytes;
+    };
+    const auto advance = [&](int by) __attribute__((always_inline)) {
+      packed += by * kVectors * Ops::kBytes;
 #pragma GCC unroll 8
       for (int b = 0; b < kBases; ++b) {
-        base[b] += 4;
+        base[b] += 4 * by;
         asm("" : "+r"(base[b]));
       }
+    };
+    for (std::int64_t g = groups / 2; g > 0; --g) {
+      add_group(0);
+      add_group(1);
+      advance(2);
+    }
+    if (groups % 2 != 0) {
+      add_group(0);
+      advance(1);
     }
   }
 #pragma GCC unroll 32
@@ -86,23 +98,23 @@ void run_outer(const OuterCall& call) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::load(call.sums + (i * kVectors + j) * Ops::kLanes);
   }
-  for (std::int64_t block = 0; block < call.blocks; ++block) {
-    for (std::int64_t line = 0; line < call.lines; ++line) {
-      const std::byte* left = call.left + block * call.left_block + line * call.left_line;
-      const std::byte* right = call.right + block * call.right_block + line * call.right_line;
-      for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
-        Vector vector[kVectors];
+  std::int64_t vectors[kVectors];
+  for (int j = 0; j < kVectors; ++j) vectors[j] = call.vectors[j];
+  for (std::int64_t line = 0; line < call.lines; ++line) {
+    const std::byte* left = call.left + line * call.left_line;
+    const std::byte* right = call.right + line * call.right_line;
+    for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
+      Vector vector[kVectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < kVectors; ++j) vector[j] = Ops::load(right + j * call.vector_stride);
+      for (int j = 0; j < kVectors; ++j) vector[j] = Ops::load(right + vectors[j]);
 #pragma GCC unroll 32
-        for (int i = 0; i < kRows; ++i) {
-          const Vector group = Ops::broadcast_group(left + 4 * i);
+      for (int i = 0; i < kRows; ++i) {
+        const Vector group = Ops::broadcast_group(left + 4 * i);
 #pragma GCC unroll 8
-          for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], vector[j], group);
-        }
-        left += call.left_step;
-        right += call.right_step;
+        for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], vector[j], group);
       }
+      left += call.left_step;
+      right += call.right_step;
     }
   }
 #pragma GCC unroll 32
@@ -112,9 +124,24 @@ void run_outer(const OuterCall& call) {
   }
 }
 
+template <class Ops>
+void run_outer_sums(const OuterCall& call) {
+  typename Ops::Vector sum = Ops::load(call.sums);
+  const typename Ops::Vector ones = Ops::ones();
+  const bool of_right = call.right != nullptr;
+  for (std::int64_t line = 0; line < call.lines; ++line) {
+    const std::byte* at = of_right ? call.right + line * call.right_line : call.left + line * call.left_line;
+    for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
+      sum = of_right ? Ops::multiply_add(sum, Ops::load(at), ones) : Ops::multiply_add(sum, ones, Ops::load(at));
+      at += of_right ? call.right_step : call.left_step;
+    }
+  }
+  Ops::store(call.sums, sum);
+}
+
 template <class Ops, int kRows, int kVectors>
 constexpr Outer make_outer() {
-  return {kRows, kVectors, Ops::kLanes, &run_outer<Ops, kRows, kVectors>};
+  return {kRows, kVectors, Ops::kLanes, &run_outer<Ops, kRows, kVectors>, &run_outer_sums<Ops>};
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ struct Ops {
   using Vector = __m256i;
   static constexpr int kLanes = 8;
   static constexpr int kBytes = 32;
+  static Vector ones() { return _mm256_set1_epi16(1); }
   static Vector zero() { return _mm256_setzero_si256(); }
   static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }

@@ -8,6 +8,7 @@ namespace fxsim::isa {
 namespace {
 
 struct ByteOps : Avx512Ops {
+  static Vector ones() { return _mm512_set1_epi8(1); }
   static Vector multiply_add(Vector sum, Vector a, Vector b) {
     sum = _mm512_dpbusd_epi32(sum, a, b);
     asm("" : "+v"(sum));  // as below

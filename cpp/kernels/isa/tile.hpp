@@ -35,28 +35,30 @@ struct TileWidth {
   const TileRun* run;
 };
 
-// sums(i, j, v) += the sum over groups of i's group of four bytes times lane v's in vector j, for kOuterRows rows of
-// `left` side by side and kOuterVectors vectors of `right`: an outer product a pixel, summed over pixels.
+// sums(i, j, v) += the sum over pixels of group i of `left` times group v of vector j of `right`: an outer product a
+// pixel. Groups of `left` stand side by side.
 struct OuterCall {
   const std::byte* left = nullptr;
   const std::byte* right = nullptr;
-  std::int64_t vector_stride = 0;                // bytes from one vector of `right` to the next
-  std::int64_t left_step = 0, right_step = 0;    // bytes from pixel to pixel
-  std::int64_t pixels = 0;                       // of a line
-  std::int64_t left_line = 0, right_line = 0;    // bytes from line to line
-  std::int64_t lines = 0;                        // of a block
-  std::int64_t left_block = 0, right_block = 0;  // bytes from block to block
-  std::int64_t blocks = 0;
+  const std::int64_t* vectors = nullptr;       // bytes from a pixel to each vector of `right`
+  std::int64_t left_step = 0, right_step = 0;  // bytes from pixel to pixel
+  std::int64_t left_line = 0, right_line = 0;  // bytes from line to line
+  std::int64_t pixels = 0;                     // of a line
+  std::int64_t lines = 0;
   std::int32_t* sums = nullptr;  // rows x vectors x lanes
 };
 
 using OuterRun = void (*)(const OuterCall&);
+
+// sums[v] += the sum over pixels of the elements of group v of the first vector; of `right` if given, else of `left`.
+using OuterSums = void (*)(const OuterCall&);
 
 struct Outer {
   int rows;
   int vectors;
   int lanes;
   OuterRun run;
+  OuterSums sums;
 };
 
 inline constexpr int kTileWidths = 3;

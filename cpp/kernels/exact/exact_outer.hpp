@@ -1,0 +1,276 @@
+// The product of a wgrad: k runs over the pixels of the batch. Both operands are copied with their images interleaved,
+// and outer products of a pixel's gradients and the window under it are summed over all pixels.
+//
+// Stored elements may be moved by offsets: s = value + o. With sums over all k, of which there are `count`,
+//   sum((l - ol) * (r - or)) = sum(l * r) - or * sum(l) - ol * sum(r) + ol * or * count.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kernels/exact/interleave.hpp"
+#include "kernels/exact/layout.hpp"
+#include "kernels/exact/scheme.hpp"
+#include "kernels/generic/finisher.hpp"
+#include "kernels/parallel.hpp"
+
+namespace fxsim::exact {
+
+// Gradients as they are against windows of an image: what ExactOuter takes.
+inline bool is_outer(const GemmCall& call) {
+  const Operand& l = call.a;
+  const Operand& r = call.b;
+  const auto plain = [](const AxisMap& m) { return m.pixel_mul == 1 && m.offset == 0 && m.div == 1; };
+  return l.transposed && r.transposed && l.taps.y * l.taps.x == 1 && plain(l.map_y) && plain(l.map_x) &&
+         l.pixels.n == r.pixels.n && l.pixels.y == r.pixels.y && l.pixels.x == r.pixels.x && can_plan(r.map_y) &&
+         can_plan(r.map_x) && r.map_y.div == 1 && r.map_x.div == 1;
+}
+
+template <class I>
+class ExactOuter {
+ public:
+  ExactOuter(const GemmCall& call, const isa::Kernels& kernels)
+      : call_(call),
+        kernels_(kernels),
+        finisher_(call, kernels),
+        scheme_(choose_outer_scheme(kernels, call.b.format, call.a.format, call.a.depth())),
+        outer_(scheme_.tiles->outer),
+        left_layout_(layout_of(call.a)),
+        right_layout_(layout_of(call.b)),
+        window_(plan_runs(right_layout_, right_layout_.y.classes[0], right_layout_.x.classes[0], call.b.taps.x)),
+        left_groups_(ceil_div(call.a.taps.c, outer_.rows) * outer_.rows),
+        channels_(left_groups_ * scheme_.columns.limbs.count) {
+    const std::int64_t words = window_.taps_a_run * window_.channels;
+    for (std::int64_t run = 0; run < window_.runs(); ++run) {
+      for (std::int64_t word = 0; word < words; word += outer_.lanes) {
+        vectors_.push_back(window_.offsets[static_cast<std::size_t>(run)] + word * 4);
+        places_.push_back({run, word});
+      }
+    }
+    while (vectors_.size() % static_cast<std::size_t>(outer_.vectors) != 0) vectors_.push_back(vectors_.back());
+  }
+
+  Events run() {
+    const std::int64_t images = 4 / scheme_.tiles->element_bytes;
+    const std::int64_t line_bytes =
+        right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count + call_.a.pixels.x * channels_ * 4;
+    const std::vector<Slab> slabs =
+        cut_slabs(ceil_div(call_.a.pixels.n, images), call_.a.pixels.y, line_bytes, INT32_MAX);
+    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
+      std::unique_ptr<Partial> partial = take_partial();
+      run_slab(slabs[static_cast<std::size_t>(s)], images, *partial);
+      const std::lock_guard lock(mutex_);
+      partials_.push_back(std::move(partial));
+    });
+    for (const auto& partial : partials_) {
+      flush(*partial);
+      if (partial != partials_.front()) partials_.front()->merge(*partial);
+    }
+    return finish(*partials_.front());
+  }
+
+ private:
+  // What one thread has summed: tiles of 32 bits since the last flush, and all sums in 64.
+  struct Partial {
+    Interleaved left;
+    std::vector<Interleaved> right;
+    std::vector<std::int32_t> tiles;
+    std::vector<std::uint64_t> sums;
+    std::vector<std::int64_t> left_sums, right_sums;
+    std::int64_t pending = 0;
+    std::int64_t count = 0;
+
+    void merge(const Partial& other) {
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
+      for (std::size_t i = 0; i < left_sums.size(); ++i) left_sums[i] += other.left_sums[i];
+      for (std::size_t i = 0; i < right_sums.size(); ++i) right_sums[i] += other.right_sums[i];
+      count += other.count;
+    }
+  };
+
+  struct Place {
+    std::int64_t run, word;
+  };
+
+  ImageLayout layout_of(const Operand& o) const {
+    ImageLayout layout = image_layout(o, scheme_.tiles->element_bytes);
+    layout.pixel_bytes = layout.channels * 4;
+    layout.row_bytes = layout.x.extent(layout.x.most_pixels) * layout.pixel_bytes;
+    return layout;
+  }
+
+  std::int64_t vector_groups() const { return static_cast<std::int64_t>(vectors_.size()) / outer_.vectors; }
+  std::int64_t tile_size() const { return std::int64_t{outer_.rows} * outer_.vectors * outer_.lanes; }
+  std::int64_t tile_at(std::int64_t limb, std::int64_t group, std::int64_t rows) const {
+    return ((limb * vector_groups() + group) * (channels_ / outer_.rows) + rows) * tile_size();
+  }
+
+  std::unique_ptr<Partial> take_partial() {
+    const std::lock_guard lock(mutex_);
+    if (!partials_.empty()) {
+      std::unique_ptr<Partial> last = std::move(partials_.back());
+      partials_.pop_back();
+      return last;
+    }
+    auto fresh = std::make_unique<Partial>();
+    const auto limbs = static_cast<std::size_t>(scheme_.image.limbs.count);
+    const auto size = static_cast<std::size_t>(tile_at(scheme_.image.limbs.count, 0, 0));
+    fresh->right.resize(limbs);
+    fresh->tiles.assign(size, 0);
+    fresh->sums.assign(size, 0);
+    fresh->left_sums.assign(static_cast<std::size_t>(channels_ + outer_.lanes), 0);
+    fresh->right_sums.assign(limbs * vectors_.size() * static_cast<std::size_t>(outer_.lanes), 0);
+    return fresh;
+  }
+
+  void run_slab(const Slab& slab, std::int64_t images, Partial& own) const {
+    const std::int64_t n = slab.n * images;
+    own.left.fill(call_.a, left_layout_, scheme_.columns, 0, scheme_.columns.limbs.count, left_groups_, n, slab.first,
+                  slab.count);
+    for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
+      own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, limb, 1,
+                                                     right_layout_.channels, n, slab.first, slab.count);
+    }
+    // Lines of both operands that fit the first cache, and whose products fit 32 bits.
+    constexpr std::int64_t kBytes = 28 << 10;
+    const std::int64_t width = call_.a.pixels.x;
+    const std::int64_t bytes = right_layout_.y.mul * right_layout_.row_bytes + own.left.row_bytes();
+    const std::int64_t most_pixels = std::clamp<std::int64_t>(scheme_.terms / images, 1, width);
+    const std::int64_t lines = std::clamp<std::int64_t>(std::min(kBytes / bytes, scheme_.terms / (images * width)), 1,
+                                                        std::max<std::int64_t>(slab.count, 1));
+    for (std::int64_t line = 0; line < slab.count; line += lines) {
+      for (std::int64_t x = 0; x < width; x += most_pixels) {
+        isa::OuterCall call;
+        call.lines = std::min(lines, slab.count - line);
+        call.pixels = std::min(most_pixels, width - x);
+        const std::int64_t terms = call.lines * call.pixels * images;
+        if (own.pending + terms > scheme_.terms) flush(own);
+        own.pending += terms;
+        own.count += terms;
+        run_block(call, line, x, own);
+      }
+    }
+  }
+
+  void run_block(isa::OuterCall call, std::int64_t line, std::int64_t x, Partial& own) const {
+    call.left_step = own.left.pixel_bytes();
+    call.left_line = own.left.row_bytes();
+    const std::byte* left = own.left.data() + line * call.left_line + x * call.left_step;
+    for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
+      const Interleaved& image = own.right[static_cast<std::size_t>(limb)];
+      call.right_step = right_layout_.x.mul * image.pixel_bytes();
+      call.right_line = right_layout_.y.mul * image.row_bytes();
+      call.right = image.data() + line * call.right_line + x * call.right_step;
+      for (std::int64_t group = 0; group < vector_groups(); ++group) {
+        call.vectors = vectors_.data() + group * outer_.vectors;
+        for (std::int64_t rows = 0; rows < channels_ / outer_.rows; ++rows) {
+          call.left = left + rows * outer_.rows * 4;
+          call.sums = own.tiles.data() + tile_at(limb, group, rows);
+          outer_.run(call);
+        }
+      }
+    }
+    add_sums(call, left, own);
+  }
+
+  // Sums of the stored elements, where the other operand's offset needs them.
+  void add_sums(isa::OuterCall call, const std::byte* left, Partial& own) const {
+    std::int32_t sums[isa::kMostTileCols];
+    const auto lanes = static_cast<std::size_t>(outer_.lanes);
+    call.sums = sums;
+    const auto add = [&](std::int64_t* to) {
+      std::fill_n(sums, lanes, 0);
+      outer_.sums(call);
+      for (std::size_t i = 0; i < lanes; ++i) to[i] += sums[i];
+    };
+    if (scheme_.columns.low_offset != 0) {
+      const std::byte* window = call.right;
+      for (std::size_t v = 0; v < places_.size(); ++v) {
+        call.right = window + vectors_[v];
+        add(own.right_sums.data() + v * lanes);
+      }
+    }
+    if (scheme_.image.offset != 0) {
+      call.right = nullptr;
+      for (std::int64_t c = 0; c < channels_; c += outer_.lanes) {
+        call.left = left + c * 4;
+        add(own.left_sums.data() + c);
+      }
+    }
+  }
+
+  void flush(Partial& own) const {
+    kernels_.add_shifted(own.tiles.data(), static_cast<std::int64_t>(own.tiles.size()), 0, own.sums.data());
+    std::fill(own.tiles.begin(), own.tiles.end(), 0);
+    own.pending = 0;
+  }
+
+  // The value of one output from the sums of all its limbs.
+  std::uint64_t value_of(const Partial& all, std::int64_t channel, std::size_t vector, std::int64_t lane) const {
+    const Limbs& image = scheme_.image.limbs;
+    const Limbs& columns = scheme_.columns.limbs;
+    const std::int64_t group = static_cast<std::int64_t>(vector) / outer_.vectors;
+    const std::int64_t in_group = static_cast<std::int64_t>(vector) % outer_.vectors;
+    std::uint64_t value = 0;
+    for (int u = 0; u < image.count; ++u) {
+      for (int v = 0; v < columns.count; ++v) {
+        const std::int64_t row = v * left_groups_ + channel;
+        const std::int64_t at = tile_at(u, group, row / outer_.rows) +
+                                (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes + lane;
+        const std::int64_t right_offset = scheme_.image.stored_zero(u);
+        const std::int64_t left_offset = scheme_.columns.stored_zero(v);
+        std::int64_t correction = left_offset * right_offset * all.count;
+        if (right_offset != 0) correction -= right_offset * all.left_sums[static_cast<std::size_t>(row)];
+        if (left_offset != 0) {
+          const std::size_t lanes = static_cast<std::size_t>(outer_.lanes);
+          correction -= left_offset * all.right_sums[vector * lanes + static_cast<std::size_t>(lane)];
+        }
+        value += (all.sums[static_cast<std::size_t>(at)] + static_cast<std::uint64_t>(correction))
+                 << (image.shift(u) + columns.shift(v));
+      }
+    }
+    return value;
+  }
+
+  Events finish(const Partial& all) {
+    Events events;
+    generic::Scratch scratch;
+    const std::int64_t cols = call_.out.cols;
+    std::vector<I> values(static_cast<std::size_t>(cols));
+    const std::int64_t words = window_.taps_a_run * window_.channels;
+    for (std::int64_t channel = 0; channel < call_.out.rows; ++channel) {
+      for (std::size_t v = 0; v < places_.size(); ++v) {
+        const std::int64_t end = std::min<std::int64_t>(outer_.lanes, words - places_[v].word);
+        for (std::int64_t lane = 0; lane < end; ++lane) {
+          const std::int64_t word = places_[v].word + lane;
+          const std::int64_t tap = places_[v].run * window_.taps_a_run + word / window_.channels;
+          const std::int64_t column = window_.taps[static_cast<std::size_t>(tap)] + word % window_.channels;
+          values[static_cast<std::size_t>(column)] =
+              static_cast<I>(static_cast<std::int64_t>(value_of(all, channel, v, lane)));
+        }
+      }
+      scratch.reserve(cols);
+      finisher_.run({channel, 1, 0, cols}, values, scratch, events);
+    }
+    return events;
+  }
+
+  const GemmCall& call_;
+  const isa::Kernels& kernels_;
+  generic::Finisher<I> finisher_;
+  Scheme scheme_;
+  const isa::Outer& outer_;
+  ImageLayout left_layout_, right_layout_;
+  RunPlan window_;
+  std::int64_t left_groups_;  // channels of one limb, padded to whole tiles
+  std::int64_t channels_;     // of all limbs
+  std::vector<std::int64_t> vectors_;
+  std::vector<Place> places_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Partial>> partials_;
+};
+
+}  // namespace fxsim::exact
