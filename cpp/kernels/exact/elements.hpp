@@ -29,30 +29,40 @@ struct ElementRule {
       if (add == 0) {
         f([](auto value) { return static_cast<Out>(value); });
       } else {
-        f([add](auto value) { return static_cast<Out>(value + add); });
+        const auto moved = static_cast<Out>(add);  // mod 2^8 or 2^16, so that lanes stay as narrow as elements
+        f([moved](auto value) { return static_cast<Out>(static_cast<Out>(value) + moved); });
       }
       return;
     }
     const int shift = limbs.shift(limb);
     if (limb + 1 == limbs.count) {
-      f([shift, add](auto value) { return static_cast<Out>((static_cast<std::int64_t>(value) >> shift) + add); });
+      f([shift, add](auto value) { return static_cast<Out>((widened(value) >> shift) + add); });
     } else {
-      const std::int64_t mask = (std::int64_t{1} << limbs.bits) - 1;
-      f([shift, mask, add](auto value) {
-        return static_cast<Out>((static_cast<std::int64_t>(value) >> shift & mask) + add);
-      });
+      const auto mask = static_cast<std::int32_t>((std::int64_t{1} << limbs.bits) - 1);
+      f([shift, mask, add](auto value) { return static_cast<Out>((widened(value) >> shift & mask) + add); });
     }
   }
 
   template <class Out, class T>
-  void apply(const T* __restrict from, std::int64_t step, std::int64_t count, int limb, Out* __restrict to) const {
-    visit<Out>(limb, [&](auto element) {
-      if (step == 1) {
-        for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i]);
-      } else {
-        for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i * step]);
-      }
-    });
+  void apply(const T* from, std::int64_t step, std::int64_t count, int limb, Out* to) const {
+    visit<Out>(limb, [=](auto element) { convert(from, step, count, to, element); });
+  }
+
+ private:
+  // Lanes no wider than needed.
+  template <class T>
+  static auto widened(T value) {
+    return static_cast<std::conditional_t<sizeof(T) <= 4, std::int32_t, std::int64_t>>(value);
+  }
+
+  template <class Out, class T, class F>
+  static void convert(const T* __restrict from, std::int64_t step, std::int64_t count, Out* __restrict to,
+                      const F element) {
+    if (step == 1) {
+      for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i]);
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) to[i] = element(from[i * step]);
+    }
   }
 };
 

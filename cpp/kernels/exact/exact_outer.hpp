@@ -65,6 +65,7 @@ class ExactOuter {
       const std::lock_guard lock(mutex_);
       partials_.push_back(std::move(partial));
     });
+    if (partials_.empty()) partials_.push_back(take_partial());  // a batch of nothing
     for (const auto& partial : partials_) {
       flush(*partial);
       if (partial != partials_.front()) partials_.front()->merge(*partial);

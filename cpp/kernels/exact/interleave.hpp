@@ -89,7 +89,7 @@ class Interleaved {
 
   template <std::int64_t kImages, class T, class From, class F>
   static void merge(const From* const* image, std::int64_t offset, std::int64_t step, std::int64_t count,
-                    T* __restrict out, const F& element) {
+                    T* __restrict out, const F element) {
     const From* __restrict first = image[0] + offset;
     const From* __restrict second = image[1] + offset;
     if constexpr (kImages == 2) {
