@@ -31,7 +31,12 @@ struct Ops {
     __builtin_memcpy(&group, from, sizeof group);
     return _mm256_set1_epi32(group);
   }
-  static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+  // The empty statement has each sum added at once: GCC 12 else puts sums off and keeps both parts on the stack.
+  static Vector multiply_add(Vector sum, Vector a, Vector b) {
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+    asm("" : "+x"(sum));
+    return sum;
+  }
   static Vector multiply_pairs(Vector a, Vector b) { return _mm256_madd_epi16(a, b); }
   static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
   static Vector minimum(Vector a, Vector b) { return _mm256_min_epi32(a, b); }
