@@ -87,5 +87,6 @@ extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 extern const Kernels kAvx512Vnni;
 extern const Kernels kNeon;
+extern const Kernels kNeonDot;
 
 }  // namespace fxsim::isa

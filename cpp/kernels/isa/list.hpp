@@ -20,6 +20,8 @@ inline constexpr bool has_avx512vnni(const Cpu& cpu) { return has_avx512(cpu) &&
 
 inline constexpr bool has_neon(const Cpu& cpu) { return cpu.asimd; }
 
+inline constexpr bool has_neon_dot(const Cpu& cpu) { return has_neon(cpu) && cpu.asimddp; }
+
 // clang-format off
 inline constexpr std::array kIsas{
   Isa{"reference", &always, nullptr},
@@ -30,6 +32,7 @@ inline constexpr std::array kIsas{
   Isa{"avx512vnni", &has_avx512vnni, &kAvx512Vnni},
 #elif defined(__aarch64__)
   Isa{"neon", &has_neon, &kNeon},
+  Isa{"neon_dot", &has_neon_dot, &kNeonDot},
 #endif
 };
 // clang-format on

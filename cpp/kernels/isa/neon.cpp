@@ -3,6 +3,7 @@
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
 #include "kernels/generic/philox_lanes.hpp"
+#include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/isa/neon_common.hpp"
 
@@ -54,8 +55,6 @@ struct Philox {
   }
 };
 
-constexpr Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
-
 }  // namespace
 
 namespace neon {
@@ -63,6 +62,19 @@ namespace neon {
 const RoundTable kRound = kRoundTable;
 
 const Lanes32 kRound32 = kLanes32;
+
+const BatchNormPasses kBatchNorm = VectorPasses<4, 4>::kTable;
+
+const Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
+
+const Tiles kWords{
+    .element_bytes = 2,
+    .unsigned_image = false,
+    .widths = {TileRows<NeonOps, 4, 1, 2, 3, 4, 5, 6>::kWidth,
+               TileRows<NeonOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth,
+               TileRows<NeonOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+    .outer = make_outer<NeonOps, 4, 4>(),
+};
 
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
   philox_fill<Philox>(key, first, groups, bits, out);
@@ -78,9 +90,10 @@ const Kernels kNeon{
     .round = &neon::kRound,
     .lanes32 = &neon::kRound32,
     .philox = &neon::philox,
-    .blocks = kBlocks,
+    .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
-    .batch_norm = &VectorPasses<4, 4>::kTable,
+    .batch_norm = &neon::kBatchNorm,
+    .words = &neon::kWords,
 };
 
 }  // namespace fxsim::isa

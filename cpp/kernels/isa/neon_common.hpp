@@ -4,6 +4,7 @@
 
 #include <arm_neon.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/generic/block.hpp"
@@ -15,6 +16,9 @@ namespace neon {
 
 extern const RoundTable kRound;
 extern const Lanes32 kRound32;
+extern const BatchNormPasses kBatchNorm;
+extern const Block kBlocks[kBlockChoices];
+extern const Tiles kWords;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
@@ -22,23 +26,43 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
 
 namespace {
 
-// Pairs of k are taken apart as they are loaded, the first values in the lower half of a vector and the second ones in
-// the upper half, so that smlal and smlal2 add a product of each to four sums.
-struct NeonOps {
+// What 32-bit lanes do, whatever is multiplied.
+struct NeonLanes {
   using Vector = int32x4_t;
   static constexpr int kLanes = 4;
+  static constexpr int kBytes = 16;
   static Vector zero() { return vdupq_n_s32(0); }
-  static Vector load(const std::int16_t* from) {
-    constexpr std::uint8_t kApart[16] = {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15};
-    return rearranged(vreinterpretq_u8_s16(vld1q_s16(from)), kApart);
-  }
   static Vector load(const std::int32_t* from) { return vld1q_s32(from); }
   static Vector broadcast(std::int32_t value) { return vdupq_n_s32(value); }
-  static Vector broadcast_pair(const std::int16_t* from) {
+  static Vector minimum(Vector a, Vector b) { return vminq_s32(a, b); }
+  static Vector maximum(Vector a, Vector b) { return vmaxq_s32(a, b); }
+  static Vector count_changed(Vector counts, Vector a, Vector b) {
+    counts = vsubq_s32(counts, vreinterpretq_s32_u32(vmvnq_u32(vceqq_s32(a, b))));  // -1 where they differ
+    asm("" : "+w"(counts));  // else GCC 12 puts the counting off and keeps both values
+    return counts;
+  }
+  static void store(std::int32_t* to, Vector v) { vst1q_s32(to, v); }
+  static void store_scaled(float* to, Vector v, float step) { vst1q_f32(to, vmulq_n_f32(vcvtq_f32_s32(v), step)); }
+};
+
+// Pairs of 16-bit values are taken apart as they are loaded, the first ones in the lower half of a vector and the
+// second ones in the upper half, so that smlal and smlal2 add a product of each to four sums.
+struct NeonOps : NeonLanes {
+  using NeonLanes::load;
+  static Vector ones() { return vreinterpretq_s32_s16(vdupq_n_s16(1)); }
+  static Vector load(const std::byte* from) {
+    constexpr std::uint8_t kApart[16] = {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15};
+    return rearranged(vld1q_u8(reinterpret_cast<const std::uint8_t*>(from)), kApart);
+  }
+  static Vector load(const std::int16_t* from) { return load(reinterpret_cast<const std::byte*>(from)); }
+  static Vector broadcast_group(const std::byte* from) {
     constexpr std::uint8_t kApart[16] = {0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3};
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
     return rearranged(vreinterpretq_u8_s32(vdupq_n_s32(pair)), kApart);
+  }
+  static Vector broadcast_pair(const std::int16_t* from) {
+    return broadcast_group(reinterpret_cast<const std::byte*>(from));
   }
   static Vector multiply_add(Vector sum, Vector a, Vector b) { return add_second(add_first(sum, a, b), a, b); }
 
@@ -47,13 +71,6 @@ struct NeonOps {
     return vmlal_s16(sum, vget_low_s16(words(a)), vget_low_s16(words(b)));
   }
   static Vector add_second(Vector sum, Vector a, Vector b) { return vmlal_high_s16(sum, words(a), words(b)); }
-
-  static Vector minimum(Vector a, Vector b) { return vminq_s32(a, b); }
-  static Vector maximum(Vector a, Vector b) { return vmaxq_s32(a, b); }
-  static Vector count_changed(Vector counts, Vector a, Vector b) {
-    return vsubq_s32(counts, vreinterpretq_s32_u32(vmvnq_u32(vceqq_s32(a, b))));  // -1 where they differ
-  }
-  static void store(std::int32_t* to, Vector v) { vst1q_s32(to, v); }
 
  private:
   static int16x8_t words(Vector v) { return vreinterpretq_s16_s32(v); }

@@ -61,6 +61,12 @@ TEST_CASE("an x86 processor that lacks one feature of a path does not get it") {
     REQUIRE(isas_of(cpu) == Names{"reference", "portable"});
   }
 }
+#elif defined(__aarch64__)
+TEST_CASE("what an aarch64 processor has decides which paths it gets, slowest first") {
+  REQUIRE(isas_of({.asimd = true}) == Names{"reference", "portable", "neon"});
+  REQUIRE(isas_of({.asimd = true, .asimddp = true}) == Names{"reference", "portable", "neon", "neon_dot"});
+  REQUIRE(isas_of({.asimddp = true}) == Names{"reference", "portable"});
+}
 #endif
 
 }  // namespace
