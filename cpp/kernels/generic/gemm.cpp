@@ -1,5 +1,4 @@
-// Chooses, once a call, between the exact sum, clamping steps in vectors and any steps, and the integer type that is
-// wide enough.
+// Chooses, once a call, between the exact sum and the steps, and the integer type that is wide enough.
 #include "kernels/generic/gemm.hpp"
 
 #include <algorithm>
@@ -7,9 +6,9 @@
 
 #include "kernels/exact/exact_outer.hpp"
 #include "kernels/exact/exact_tiles.hpp"
-#include "kernels/generic/clamp_gemm.hpp"
 #include "kernels/generic/exact_gemm.hpp"
-#include "kernels/generic/step_gemm.hpp"
+#include "kernels/steps/data_bound.hpp"
+#include "kernels/steps/stepped.hpp"
 
 namespace fxsim::generic {
 namespace {
@@ -28,13 +27,11 @@ bool sum_fits_64_bits(const GemmCall& call) {
 
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
   Events events;
-  const bool exact = exact_sum_decides(call);
+  const bool exact = exact_sum_decides(call) || steps::data_stay_inside(call, kernels);
   with_width(width_needed(call), [&](auto zero) {
     using I = decltype(zero);
-    if (!exact && clamp_steps_fit(call, kernels)) {
-      events = clamp_gemm<I>(call, kernels);
-    } else if (!exact) {
-      events = step_gemm<I>(call, kernels);
+    if (!exact) {
+      events = steps::stepped<I>(call, kernels);
     } else if (sum_fits_64_bits(call) && kernels.words != nullptr && exact::is_outer(call)) {
       events = exact::ExactOuter<I>(call, kernels).run();
     } else if (sum_fits_64_bits(call) && kernels.words != nullptr) {

@@ -7,6 +7,8 @@
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx2_rounding.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/float_ops_avx2.hpp"
+#include "kernels/steps/lane_loops.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -20,7 +22,6 @@ struct Ops {
   static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
-  static Vector broadcast(std::int32_t value) { return _mm256_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
@@ -37,18 +38,6 @@ struct Ops {
     asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(_mm256_madd_epi16(a, b)));
     return sum;
   }
-  static Vector multiply_pairs(Vector a, Vector b) { return _mm256_madd_epi16(a, b); }
-  static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
-  static Vector minimum(Vector a, Vector b) { return _mm256_min_epi32(a, b); }
-  static Vector maximum(Vector a, Vector b) { return _mm256_max_epi32(a, b); }
-  static Vector both(Vector a, Vector b) { return _mm256_and_si256(a, b); }
-  static Vector without(Vector a, Vector b) { return _mm256_andnot_si256(b, a); }
-  static Vector count_changed(Vector counts, Vector a, Vector b) {
-    const Vector one = _mm256_set1_epi32(1);
-    counts = _mm256_add_epi32(counts, _mm256_andnot_si256(_mm256_cmpeq_epi32(a, b), one));
-    asm("" : "+x"(counts));  // else GCC 12 puts the counting off and keeps both values, for which it has no registers
-    return counts;
-  }
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
   static void store_scaled(float* to, Vector v, float step) {
     _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(step)));
@@ -61,7 +50,7 @@ struct Stream {
   static void end() { _mm_sfence(); }
 };
 
-constexpr Block kBlock = make_block<Ops, 6, 3, 2>();
+constexpr Block kBlock = make_block<Ops, 6, 2>();
 constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
 constexpr TileWidth kSixteen = TileRows<Ops, 2, 1, 2, 3, 4, 5, 6>::kWidth;
@@ -70,6 +59,13 @@ constexpr Tiles kWords{
     .unsigned_image = false,
     .widths = {kSixteen, kSixteen, TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth},
     .outer = make_outer<Ops, 4, 3>(),
+};
+
+constexpr Steps kSteps{
+    .lanes = &kLaneSteps,
+    .wide_lanes = &kWideLaneSteps,
+    .floats = &kFloatSteps,
+    .doubles = &kDoubleSteps,
 };
 
 }  // namespace
@@ -81,6 +77,7 @@ const Kernels kAvx2{
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
+    .steps = &kSteps,
     .words = &kWords,
 };
 

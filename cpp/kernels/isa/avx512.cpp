@@ -6,6 +6,8 @@
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/avx512_rounding.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/float_ops_avx512.hpp"
+#include "kernels/steps/lane_loops.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -25,8 +27,14 @@ struct Stream {
   static void end() { _mm_sfence(); }
 };
 
-constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
-                                          make_block<Ops, 12, 12, 1>()};
+constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()};
+
+constexpr Steps kSteps{
+    .lanes = &kLaneSteps,
+    .wide_lanes = &kWideLaneSteps,
+    .floats = &kFloatSteps,
+    .doubles = &kDoubleSteps,
+};
 
 constexpr Tiles kWords{
     .element_bytes = 2,
@@ -42,6 +50,10 @@ constexpr Tiles kWords{
 namespace avx512 {
 
 const RoundTable kRound = kRoundTable;
+const LaneSteps<std::int32_t> kLaneSteps = isa::kLaneSteps;
+const LaneSteps<std::int64_t> kWideLaneSteps = isa::kWideLaneSteps;
+const FloatSteps<float> kFloatSteps = isa::kFloatSteps;
+const FloatSteps<double> kDoubleSteps = isa::kDoubleSteps;
 
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
@@ -64,6 +76,7 @@ const Kernels kAvx512{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .steps = &kSteps,
     .words = &kWords,
 };
 

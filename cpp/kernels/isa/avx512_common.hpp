@@ -17,6 +17,10 @@ extern const RoundTable kRound;
 extern const BatchNormPasses kBatchNorm;
 extern const Lanes32 kRound32;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
+extern const LaneSteps<std::int32_t> kLaneSteps;
+extern const LaneSteps<std::int64_t> kWideLaneSteps;
+extern const FloatSteps<float> kFloatSteps;
+extern const FloatSteps<double> kDoubleSteps;
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
 }  // namespace avx512
@@ -33,7 +37,6 @@ struct Avx512Ops {
   static Vector load(const std::int16_t* from) { return _mm512_loadu_si512(from); }
   static Vector load(const std::byte* from) { return _mm512_loadu_si512(from); }
   static Vector load(const std::int32_t* from) { return _mm512_loadu_si512(from); }
-  static Vector broadcast(std::int32_t value) { return _mm512_set1_epi32(value); }
   static Vector broadcast_pair(const std::int16_t* from) {
     std::int32_t pair;
     __builtin_memcpy(&pair, from, sizeof pair);
@@ -43,15 +46,6 @@ struct Avx512Ops {
     std::int32_t group;
     __builtin_memcpy(&group, from, sizeof group);
     return _mm512_set1_epi32(group);
-  }
-  static Vector multiply_pairs(Vector a, Vector b) { return _mm512_madd_epi16(a, b); }
-  static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
-  static Vector minimum(Vector a, Vector b) { return _mm512_min_epi32(a, b); }
-  static Vector maximum(Vector a, Vector b) { return _mm512_max_epi32(a, b); }
-  static Vector both(Vector a, Vector b) { return _mm512_and_si512(a, b); }
-  static Vector without(Vector a, Vector b) { return _mm512_andnot_si512(b, a); }
-  static Vector count_changed(Vector counts, Vector a, Vector b) {
-    return _mm512_mask_add_epi32(counts, _mm512_cmpneq_epi32_mask(a, b), counts, _mm512_set1_epi32(1));
   }
   static void store(std::int32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
   static void store_scaled(float* to, Vector v, float step) {

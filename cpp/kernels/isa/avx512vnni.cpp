@@ -3,6 +3,7 @@
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/word_loops.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -25,8 +26,15 @@ struct Ops : Avx512Ops {
   }
 };
 
-constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4, 4>(), make_block<Ops, 8, 8, 2>(),
-                                          make_block<Ops, 12, 12, 1>()};
+constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()};
+
+constexpr Steps kSteps{
+    .lanes = &avx512::kLaneSteps,
+    .wide_lanes = &avx512::kWideLaneSteps,
+    .floats = &avx512::kFloatSteps,
+    .doubles = &avx512::kDoubleSteps,
+    .words = &kWordSteps,
+};
 
 constexpr Tiles kWords{
     .element_bytes = 2,
@@ -55,6 +63,7 @@ const Kernels kAvx512Vnni{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .steps = &kSteps,
     .words = &kWords,
     .bytes = &kBytes,
 };

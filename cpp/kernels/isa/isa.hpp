@@ -8,6 +8,7 @@
 #include "kernels/cpu.hpp"
 #include "kernels/isa/batch_norm_passes.hpp"
 #include "kernels/isa/lanes32.hpp"
+#include "kernels/isa/steps.hpp"
 #include "kernels/isa/tile.hpp"
 #include "rounding/philox.hpp"
 #include "rounding/quantizer.hpp"
@@ -71,6 +72,7 @@ struct Kernels {
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
   const BatchNormPasses* batch_norm;
+  const Steps* steps;
   const Tiles* words = nullptr;  // of 16-bit elements; none: sums are taken with `blocks`
   const Tiles* bytes = nullptr;  // of 8-bit elements, where they are faster
 };

@@ -6,6 +6,7 @@
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/isa/neon_common.hpp"
+#include "kernels/steps/lane_loops.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -55,11 +56,14 @@ struct Philox {
   }
 };
 
+constexpr Steps kOwnSteps{.lanes = &kLaneSteps, .wide_lanes = &kWideLaneSteps};
+
 }  // namespace
 
 namespace neon {
 
 const RoundTable kRound = kRoundTable;
+const Steps kSteps = kOwnSteps;
 
 const Lanes32 kRound32 = kLanes32;
 
@@ -93,6 +97,7 @@ const Kernels kNeon{
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
     .batch_norm = &neon::kBatchNorm,
+    .steps = &neon::kSteps,
     .words = &neon::kWords,
 };
 

@@ -4,11 +4,17 @@
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/lane_loops.hpp"
 
 namespace fxsim::isa {
 namespace {
 
 constexpr Block kBlocks[kBlockChoices] = {kDotBlock, kDotBlock, kDotBlock};
+
+constexpr Steps kSteps{
+    .lanes = &kLaneSteps,
+    .wide_lanes = &kWideLaneSteps,
+};
 
 }  // namespace
 
@@ -19,6 +25,7 @@ const Kernels kPortable{
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<4, 2>::kTable,
+    .steps = &kSteps,
 };
 
 }  // namespace fxsim::isa

@@ -1,0 +1,119 @@
+// What the drivers of stepping kernels share: where sums start, how outputs leave, how blocks of rows are counted.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/generic/finish.hpp"
+#include "kernels/generic/sequence.hpp"
+#include "kernels/parallel.hpp"
+
+namespace fxsim::steps {
+
+using generic::Scratch;
+using generic::Tile;
+
+// Calls run(first_row, rows, events) for blocks of at most block_rows rows, on all threads.
+template <class F>
+Events over_row_blocks(std::int64_t rows, std::int64_t block_rows, const F& run) {
+  const std::int64_t blocks = ceil_div(rows, block_rows);
+  std::vector<Events> events(static_cast<std::size_t>(blocks));
+  parallel_for(blocks, [&](std::int64_t block) {
+    const std::int64_t first = block * block_rows;
+    run(first, std::min(block_rows, rows - first), events[static_cast<std::size_t>(block)]);
+  });
+  Events total;
+  for (const Events& own : events) total.merge(own);
+  return total;
+}
+
+// Accumulated values of one output tile, held row after row `stride` apart, in the register of fractional length
+// registers.fl(): where they start, and how they become outputs. I is the integer type that the bias needs too.
+template <class I>
+class Outputs {
+ public:
+  Outputs(const GemmCall& call, const isa::Kernels& kernels)
+      : call_(call),
+        kernels_(kernels),
+        registers_(call),
+        add_bias_(call.bias != nullptr && !registers_.has_preload),
+        plain_(!add_bias_ && !call.output_rounds && fits(call)) {}
+
+  const generic::Registers<I>& registers() const { return registers_; }
+
+  template <class T>
+  void start(const Tile& tile, T* held, std::int64_t stride, Events& events) const {
+    if (!registers_.has_preload) return;
+    for (std::int64_t at = 0; at < tile.size(); ++at) {
+      const generic::Element place{tile.index(call_, at), call_.key, events};
+      const I value = registers_.start_value(call_.bias[tile.n0 + at % tile.cols], place);
+      held[at / tile.cols * stride + at % tile.cols] = static_cast<T>(to_integer(value).low);
+    }
+  }
+
+  template <class T>
+  void finish(const Tile& tile, const T* held, std::int64_t stride, Events& events) {
+    if (plain_) {
+      for (std::int64_t i = 0; i < tile.rows; ++i) store_row(tile, i, held + i * stride);
+      return;
+    }
+    values_.resize(static_cast<std::size_t>(tile.size()));
+    scratch_.reserve(tile.size());
+    for (std::int64_t i = 0; i < tile.rows; ++i) {
+      for (std::int64_t j = 0; j < tile.cols; ++j) {
+        values_[static_cast<std::size_t>(i * tile.cols + j)] = I{static_cast<std::int64_t>(held[i * stride + j])};
+      }
+    }
+    generic::finish_tile(call_, &kernels_, tile, values_.data(), registers_.fl(), add_bias_, scratch_, events);
+  }
+
+ private:
+  // Whether the register's integers are the outputs as they are, exactly.
+  static bool fits(const GemmCall& call) {
+    const Accumulator& acc = call.accumulator;
+    const std::optional<Quantizer>& last = acc.chunk > 0 ? acc.outer : acc.inner;
+    if (!last || last->format.wl > 24 || call.output.format.fl != last->format.fl) return false;
+    const Format& out = call.output.format;
+    return out.raw_min() <= last->format.raw_min() && out.raw_max() >= last->format.raw_max() && out.fl <= 120 &&
+           out.fl >= -100;
+  }
+
+  template <class T>
+  void store_row(const Tile& tile, std::int64_t row, const T* held) const {
+    const MutableMatrix& out = call_.out;
+    const std::int64_t at = (tile.m0 + row) * out.row_stride + tile.n0 * out.col_stride;
+    const double step = std::ldexp(1.0, -call_.output.format.fl);
+    with_storage(out.storage, out.data, [&](const auto* data) {
+      auto* to = const_cast<std::remove_const_t<std::remove_pointer_t<decltype(data)>>*>(data) + at;
+      if (out.col_stride == 1) {
+        for (std::int64_t j = 0; j < tile.cols; ++j) store_element(held[j], step, to[j]);
+      } else {
+        for (std::int64_t j = 0; j < tile.cols; ++j) store_element(held[j], step, to[j * out.col_stride]);
+      }
+    });
+  }
+
+  // A register of 24 bits times a power of two is exact in single precision.
+  template <class T, class Element>
+  static void store_element(T held, double step, Element& to) {
+    if constexpr (std::is_floating_point_v<Element>) {
+      to = static_cast<Element>(held) * static_cast<Element>(step);
+    } else {
+      to = static_cast<Element>(held);
+    }
+  }
+
+  const GemmCall& call_;
+  const isa::Kernels& kernels_;
+  generic::Registers<I> registers_;
+  bool add_bias_;
+  bool plain_;
+  std::vector<I> values_;
+  Scratch scratch_;
+};
+
+}  // namespace fxsim::steps
