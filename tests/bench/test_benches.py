@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from fxsim import isa, ops, reference
-from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, quantize, step_resnet20, suite, threads
+from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, quantize, saturate, step_resnet20, suite, threads
 from fxsim.bench.measure import Note, Row
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
@@ -42,6 +42,18 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"s20, exact, 512", r"torch\.mm float32", None, None),
         (r"s24, exact, 512", r"torch\.mm float32", None, None),
         (r"s32, exact, 512", r"torch\.mm int64", 3.0, 4.5),
+    ],
+    "saturate": [
+        (r"22 bits, Gaussian, 512", r"torch\.mm float32", 2.0, 3.0),
+        (r"20 bits, Gaussian, 1024", r"torch\.mm float32", 2.0, 3.0),
+        (r"18 bits, Gaussian, 1024", r"torch\.mm float32", 0.9, 1.5),
+        (r"17 bits, clipping everywhere, 512", r"torch\.mm float32", 0.42, 0.52),
+        (r"16 bits, clipping everywhere, 1024", r"torch\.mm float32", 0.75, 1.1),
+        (r"50 bits, 24-bit operands, clipping everywhere", r"torch\.mm float32", 0.2, 0.25),
+        (r"18 bits, clipping everywhere", r"torch, clamping at every k", 35.0, 120.0),
+        (r"rounding to nearest even each step", r"torch, rounding and clamping at every k", 20.0, 60.0),
+        (r"wrap, counted", r"saturate, clipping everywhere", 0.1, 0.3),
+        (r"stochastic each step", r"saturate, clipping everywhere", 0.1, 0.3),
     ],
     "conv": [
         (r"words, 16→16, 32×32", r"torch float32", 2.8, 3.5),
@@ -235,6 +247,7 @@ def spoil_first(into: Callable[..., None]) -> Callable[..., None]:
 
 SPOILS: dict[str, tuple[object, str, Any, str]] = {
     "gemm": (gemm, "matmul", wrong(gemm.matmul), r"gemm 8: 1 of 64 elements"),
+    "saturate": (saturate, "matmul", wrong(saturate.matmul), r"saturate 22 bits, Gaussian: 1 of 64 elements"),
     "conv": (ops, "conv2d", wrong(ops.conv2d), r"conv2d, 3→16, 4×4: 1 of 512 elements"),
     "conv_backward": (ops, "conv2d_wgrad", wrong(ops.conv2d_wgrad), r"conv2d_wgrad, 3→16, 4×4: 1 of 432 elements"),
     "quantize": (

@@ -16,6 +16,7 @@ from fxsim.bench import (
     gemm,
     qpytorch,
     quantize,
+    saturate,
     step_resnet20,
     threads,
 )
@@ -39,6 +40,7 @@ class Bench:
 BENCHES: Final[Mapping[str, Bench]] = MappingProxyType(
     {
         "gemm": Bench("exact integer products of 8 to 32 bits, against torch's", gemm.run, 21, quick=True),
+        "saturate": Bench("accumulators that saturate or round at every step", saturate.run, 9, quick=True),
         "conv": Bench("8-bit convolutions forward, against torch's", conv.run, 9, quick=True),
         "conv_backward": Bench("gradients of 8-bit convolutions, against torch's", conv_backward.run, 9, quick=True),
         "quantize": Bench("rounding float32 to words and carriers, against memcpy", quantize.run, 9, quick=True),
