@@ -67,13 +67,15 @@ class ExactTiles {
         own.y = &y;
         own.x = &x;
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
-        own.panels.fill(columns_, own.runs, scheme_.columns, width_->cols);
+        own.panels.fill(columns_, own.runs, scheme_.columns, width_->cols,
+                        !formats_bound() && !is_word_mod_2_32(call_));
         most_terms = std::max(most_terms, own.runs.terms());
         magnitude = std::max(magnitude, own.panels.largest_magnitude());
         classes_.push_back(std::move(own));
       }
     }
-    const std::int64_t bound = sum_bound(magnitude);
+    const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
+    const std::int64_t bound = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
     one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
     if (one_sum_ && !(swapped_ && call_.bias != nullptr)) plain_ = plain_result(call_, bound);
     for (TileClass& own : classes_) {
@@ -83,6 +85,13 @@ class ExactTiles {
         own.cut(scheme_.terms);
       }
     }
+  }
+
+  // Whether K * 2^(p + q) tells all there is to know of the sums: no register to fit, and floats carry them exactly
+  // where somebody counts those that are not.
+  bool formats_bound() const {
+    const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
+    return !call_.accumulator.inner && call_.a.depth() <= (call_.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
   }
 
   // |sum| <= the columns' largest sum of magnitudes times the pixels' largest magnitude.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/exact/elements.hpp"
@@ -30,7 +31,8 @@ struct RunPlan {
 
 class Panels {
  public:
-  void fill(const Operand& o, const RunPlan& plan, const ElementRule& rule, int cols) {
+  // `magnitudes`: whether largest_magnitude will be asked for.
+  void fill(const Operand& o, const RunPlan& plan, const ElementRule& rule, int cols, bool magnitudes) {
     cols_ = cols;
     limbs_ = rule.limbs.count;
     rows_ = o.rows();
@@ -38,10 +40,13 @@ class Panels {
     panels_ = ceil_div(rows_, cols);
     bytes_.assign(static_cast<std::size_t>(panels_ * limbs_ * limb_bytes_), std::byte{0});
     sums_.assign(static_cast<std::size_t>(panels_ * cols), 0);
-    magnitudes_.assign(static_cast<std::size_t>(panels_ * cols), 0);
+    magnitudes_.assign(static_cast<std::size_t>(magnitudes ? panels_ * cols : 0), 0);
+    const bool side_by_side = limbs_ == 1 && plan.terms() == o.depth() && o.taps.y * o.taps.x == 1 && !o.transposed &&
+                              o.pixels.y * o.pixels.x == 1 && o.stride_n == 1;
     parallel_for(panels_, [&](std::int64_t panel) {
       with_element(plan.element_bytes, [&](auto zero) {
-        using T = decltype(zero);
+        using T = std::make_signed_t<decltype(zero)>;
+        if (side_by_side) return pack_columns<T>(o, panel);
         std::vector<std::int64_t> wide;
         std::vector<T> row;
         for (std::int64_t n = panel * cols; n < std::min(rows_, (panel + 1) * cols); ++n) {
@@ -55,7 +60,7 @@ class Panels {
   const std::byte* at(std::int64_t panel, int limb) const {
     return bytes_.data() + (panel * limbs_ + limb) * limb_bytes_;
   }
-  // Per row the sum of its values and of their magnitudes; 0 for the columns that fill up the last panel.
+  // Per row the sum of its values, and of their magnitudes; 0 for the columns that fill up the last panel.
   const std::int64_t* sums() const { return sums_.data(); }
   std::int64_t largest_magnitude() const {
     return magnitudes_.empty() ? 0 : *std::max_element(magnitudes_.begin(), magnitudes_.end());
@@ -67,27 +72,114 @@ class Panels {
                 std::vector<std::int64_t>& wide, std::vector<T>& row) {
     const std::int64_t run_terms = plan.taps_a_run * plan.channels;
     const std::int64_t run_elements = plan.groups() * 4 / plan.element_bytes;
+    row.assign(static_cast<std::size_t>(plan.runs() * run_elements), T{0});
+    if (limbs_ == 1) {
+      T* next = row.data();
+      for (std::size_t i = 0; i < plan.taps.size(); ++i) {
+        generic::gather<T>(o, n, plan.taps[i], plan.taps[i] + plan.channels, 0, next);
+        const bool ends_run = static_cast<std::int64_t>(i + 1) % plan.taps_a_run == 0;
+        next += plan.channels + (ends_run ? run_elements - run_terms : 0);
+      }
+      sum_row(n, row.data(), static_cast<std::int64_t>(row.size()));
+      place(n, 0, row);
+      return;
+    }
     wide.resize(static_cast<std::size_t>(plan.terms()));
     std::int64_t* next = wide.data();
     for (const std::int64_t tap : plan.taps) {
       generic::gather<std::int64_t>(o, n, tap, tap + plan.channels, 0, next);
       next += plan.channels;
     }
-    std::int64_t sum = 0, magnitude = 0;
-    for (const std::int64_t value : wide) {
-      sum += value;
-      magnitude += value < 0 ? -value : value;
-    }
-    sums_[static_cast<std::size_t>(n)] = sum;
-    magnitudes_[static_cast<std::size_t>(n)] = magnitude;
-    row.assign(static_cast<std::size_t>(plan.runs() * run_elements), T{0});
+    sum_row(n, wide.data(), plan.terms());
     for (int limb = 0; limb < limbs_; ++limb) {
       for (std::int64_t run = 0; run < plan.runs(); ++run) {
         rule.apply(wide.data() + run * run_terms, 1, run_terms, limb, row.data() + run * run_elements);
       }
-      std::byte* to = bytes_.data() + (n / cols_ * limbs_ + limb) * limb_bytes_ + n % cols_ * 4;
-      const auto* from = reinterpret_cast<const std::byte*>(row.data());
-      for (std::int64_t g = 0; g < plan.runs() * plan.groups(); ++g) std::memcpy(to + g * cols_ * 4, from + g * 4, 4);
+      place(n, limb, row);
+    }
+  }
+
+  template <class T>
+  void sum_row(std::int64_t n, const T* values, std::int64_t count) {
+    std::int64_t sum = 0, magnitude = 0;
+    for (std::int64_t i = 0; i < count; ++i) sum += values[i];
+    sums_[static_cast<std::size_t>(n)] = sum;
+    if (magnitudes_.empty()) return;
+    for (std::int64_t i = 0; i < count; ++i) magnitude += values[i] < 0 ? -std::int64_t{values[i]} : values[i];
+    magnitudes_[static_cast<std::size_t>(n)] = magnitude;
+  }
+
+  template <class T>
+  void place(std::int64_t n, int limb, const std::vector<T>& row) {
+    std::byte* to = bytes_.data() + (n / cols_ * limbs_ + limb) * limb_bytes_ + n % cols_ * 4;
+    const auto* from = reinterpret_cast<const std::byte*>(row.data());
+    const auto groups = static_cast<std::int64_t>(row.size() * sizeof(T)) / 4;
+    for (std::int64_t g = 0; g < groups; ++g) std::memcpy(to + g * cols_ * 4, from + g * 4, 4);
+  }
+
+  // Of a matrix whose rows, the columns of tiles, stand side by side in memory: k by k, without a detour.
+  template <class T>
+  void pack_columns(const Operand& o, std::int64_t panel) {
+    constexpr std::int64_t kGroup = 4 / sizeof(T);
+    const std::int64_t first = panel * cols_;
+    const std::int64_t count = std::min<std::int64_t>(cols_, rows_ - first);
+    std::int64_t* sums = sums_.data() + first;
+    std::int64_t* magnitudes = magnitudes_.empty() ? nullptr : magnitudes_.data() + first;
+    T* to = reinterpret_cast<T*>(bytes_.data() + panel * limb_bytes_);
+    with_integers(o, [&](const auto* data) {
+      const auto* from = data + first;
+      std::int64_t k = 0;
+      for (; k + kGroup <= o.depth(); k += kGroup) {
+        merge_columns<kGroup>(from + k * o.stride_c, o.stride_c, count, to + k * cols_, sums);
+        if (magnitudes != nullptr) add_magnitudes<kGroup>(to + k * cols_, count, magnitudes);
+      }
+      for (std::int64_t q = 0; k + q < o.depth(); ++q) {
+        for (std::int64_t j = 0; j < count; ++j) {
+          const auto value = static_cast<T>(from[(k + q) * o.stride_c + j]);
+          to[k * cols_ + j * kGroup + q] = value;
+          sums[j] += value;
+          if (magnitudes != nullptr) magnitudes[j] += value < 0 ? -value : value;
+        }
+      }
+    });
+  }
+
+  template <std::int64_t kGroup, class T>
+  static void add_magnitudes(const T* __restrict groups, std::int64_t count, std::int64_t* __restrict magnitudes) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      std::int32_t sum = 0;
+      for (std::int64_t q = 0; q < kGroup; ++q) {
+        const std::int32_t value = groups[j * kGroup + q];
+        sum += value < 0 ? -value : value;
+      }
+      magnitudes[j] += sum;
+    }
+  }
+
+  template <std::int64_t kGroup, class T, class From>
+  static void merge_columns(const From* from, std::int64_t step, std::int64_t count, T* __restrict to,
+                            std::int64_t* __restrict sums) {
+    const From* __restrict first = from;
+    const From* __restrict second = from + step;
+    if constexpr (kGroup == 2) {
+      for (std::int64_t j = 0; j < count; ++j) {
+        to[2 * j] = static_cast<T>(first[j]);
+        to[2 * j + 1] = static_cast<T>(second[j]);
+      }
+      for (std::int64_t j = 0; j < count; ++j) sums[j] += to[2 * j] + to[2 * j + 1];
+    } else {
+      const From* __restrict third = from + 2 * step;
+      const From* __restrict fourth = from + 3 * step;
+      for (std::int64_t j = 0; j < count; ++j) {
+        to[4 * j] = static_cast<T>(first[j]);
+        to[4 * j + 1] = static_cast<T>(second[j]);
+        to[4 * j + 2] = static_cast<T>(third[j]);
+        to[4 * j + 3] = static_cast<T>(fourth[j]);
+      }
+      for (std::int64_t j = 0; j < count; ++j) {
+        sums[j] +=
+            static_cast<T>(first[j]) + static_cast<T>(second[j]) + static_cast<T>(third[j]) + static_cast<T>(fourth[j]);
+      }
     }
   }
 

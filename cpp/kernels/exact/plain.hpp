@@ -27,12 +27,25 @@ inline bool register_is_transparent(const GemmCall& call, std::int64_t bound) {
          !(acc.preload && call.bias != nullptr) && bound <= q.format.raw_max() && (!negative || -bound >= q.lowest());
 }
 
+// A register of 32 bits that wraps and rounds nothing: its word is the sum mod 2^32.
+inline bool is_word_mod_2_32(const GemmCall& call) {
+  const Accumulator& acc = call.accumulator;
+  if (call.count || call.bias != nullptr || call.output_rounds || !acc.inner || !acc.inner->wraps) return false;
+  const Format& f = acc.inner->format;
+  return f.wl == 32 && f.is_signed && f.fl == call.a.format.fl + call.b.format.fl &&
+         call.out.storage == Storage::kInt32;
+}
+
 inline Plain plain_result(const GemmCall& call, std::int64_t bound) {
   constexpr std::int64_t kMost = INT32_MAX;
   constexpr int kFloatDigits = 24;
   Plain plain;
   const int fl = call.a.format.fl + call.b.format.fl;
   const Format& result = call.output.format;
+  if (is_word_mod_2_32(call)) {
+    plain.holds = true;
+    return plain;
+  }
   if (call.output_rounds || result.fl != fl || bound > kMost || !register_is_transparent(call, bound)) return plain;
   bool negative = call.a.format.is_signed || call.b.format.is_signed;
   std::int64_t all = bound;
