@@ -209,51 +209,53 @@ class ExactOuter {
     own.pending = 0;
   }
 
-  // The value of one output from the sums of all its limbs.
-  std::uint64_t value_of(const Partial& all, std::int64_t channel, std::size_t vector, std::int64_t lane) const {
-    const Limbs& image = scheme_.image.limbs;
-    const Limbs& columns = scheme_.columns.limbs;
-    const std::int64_t group = static_cast<std::int64_t>(vector) / outer_.vectors;
-    const std::int64_t in_group = static_cast<std::int64_t>(vector) % outer_.vectors;
-    std::uint64_t value = 0;
-    for (int u = 0; u < image.count; ++u) {
-      for (int v = 0; v < columns.count; ++v) {
-        const std::int64_t row = v * left_groups_ + channel;
-        const std::int64_t at = tile_at(u, group, row / outer_.rows) +
-                                (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes + lane;
-        const std::int64_t right_offset = scheme_.image.stored_zero(u);
-        const std::int64_t left_offset = scheme_.columns.stored_zero(v);
-        std::int64_t correction = left_offset * right_offset * all.count;
-        if (right_offset != 0) correction -= right_offset * all.left_sums[static_cast<std::size_t>(row)];
-        if (left_offset != 0) {
-          const std::size_t lanes = static_cast<std::size_t>(outer_.lanes);
-          correction -= left_offset * all.right_sums[vector * lanes + static_cast<std::size_t>(lane)];
+  // Adds up the limbs of one channel's outputs in the lanes of vector v, offsets taken off.
+  void join(const Partial& all, std::int64_t channel, std::size_t v, std::uint64_t* values) const {
+    const auto lanes = static_cast<std::size_t>(outer_.lanes);
+    const std::int64_t group = static_cast<std::int64_t>(v) / outer_.vectors;
+    const std::int64_t in_group = static_cast<std::int64_t>(v) % outer_.vectors;
+    std::fill_n(values, lanes, 0);
+    for (int right = 0; right < scheme_.image.limbs.count; ++right) {
+      for (int left = 0; left < scheme_.columns.limbs.count; ++left) {
+        const std::int64_t row = left * left_groups_ + channel;
+        const std::uint64_t* sums = all.sums.data() + tile_at(right, group, row / outer_.rows) +
+                                    (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes;
+        const std::int64_t right_offset = scheme_.image.stored_zero(right);
+        const std::int64_t left_offset = scheme_.columns.stored_zero(left);
+        const int shift = scheme_.image.limbs.shift(right) + scheme_.columns.limbs.shift(left);
+        std::int64_t common = left_offset * right_offset * all.count;
+        if (right_offset != 0) common -= right_offset * all.left_sums[static_cast<std::size_t>(row)];
+        const std::int64_t* right_sums = all.right_sums.data() + v * lanes;  // zeros unless left_offset needs them
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const std::int64_t correction = common - left_offset * right_sums[lane];
+          values[lane] += (sums[lane] + static_cast<std::uint64_t>(correction)) << shift;
         }
-        value += (all.sums[static_cast<std::size_t>(at)] + static_cast<std::uint64_t>(correction))
-                 << (image.shift(u) + columns.shift(v));
       }
     }
-    return value;
   }
 
   Events finish(const Partial& all) {
     Events events;
     generic::Scratch scratch;
     const std::int64_t cols = call_.out.cols;
-    std::vector<I> values(static_cast<std::size_t>(cols));
     const std::int64_t words = window_.taps_a_run * window_.channels;
+    std::vector<I> values(static_cast<std::size_t>(cols));
+    std::uint64_t joined[isa::kMostTileCols];
+    scratch.reserve(cols);
     for (std::int64_t channel = 0; channel < call_.out.rows; ++channel) {
       for (std::size_t v = 0; v < places_.size(); ++v) {
-        const std::int64_t end = std::min<std::int64_t>(outer_.lanes, words - places_[v].word);
-        for (std::int64_t lane = 0; lane < end; ++lane) {
-          const std::int64_t word = places_[v].word + lane;
+        join(all, channel, v, joined);
+        std::int64_t word = places_[v].word;
+        const std::int64_t end = std::min<std::int64_t>(words, word + outer_.lanes);
+        for (const std::uint64_t* next = joined; word < end;) {
           const std::int64_t tap = places_[v].run * window_.taps_a_run + word / window_.channels;
-          const std::int64_t column = window_.taps[static_cast<std::size_t>(tap)] + word % window_.channels;
-          values[static_cast<std::size_t>(column)] =
-              static_cast<I>(static_cast<std::int64_t>(value_of(all, channel, v, lane)));
+          const std::int64_t c = word % window_.channels;
+          const std::int64_t run = std::min(window_.channels - c, end - word);
+          I* to = values.data() + window_.taps[static_cast<std::size_t>(tap)] + c;
+          for (std::int64_t i = 0; i < run; ++i) to[i] = static_cast<I>(static_cast<std::int64_t>(*next++));
+          word += run;
         }
       }
-      scratch.reserve(cols);
       finisher_.run({channel, 1, 0, cols}, values, scratch, events);
     }
     return events;
