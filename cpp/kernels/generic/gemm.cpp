@@ -28,13 +28,14 @@ bool sum_fits_64_bits(const GemmCall& call) {
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
   Events events;
   const bool exact = exact_sum_decides(call) || steps::data_stay_inside(call, kernels);
+  const bool by_tiles = kernels.words != nullptr && call.a.depth() > 0 && sum_fits_64_bits(call);
   with_width(width_needed(call), [&](auto zero) {
     using I = decltype(zero);
     if (!exact) {
       events = steps::stepped<I>(call, kernels);
-    } else if (sum_fits_64_bits(call) && kernels.words != nullptr && exact::is_outer(call)) {
+    } else if (by_tiles && exact::is_outer(call)) {
       events = exact::ExactOuter<I>(call, kernels).run();
-    } else if (sum_fits_64_bits(call) && kernels.words != nullptr) {
+    } else if (by_tiles) {
       events = exact::ExactTiles<I>(call, kernels).run();
     } else if (sum_fits_64_bits(call)) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();
