@@ -50,7 +50,7 @@ _CASES: Final = (
     _Case(20, climbing=False, must=2.0, aim=3.0),
     _Case(19, climbing=False, must=0.9, aim=1.5),
     _Case(18, climbing=False, must=0.9, aim=1.5),
-    _Case(20, climbing=True, must=0.42, aim=0.52),
+    _Case(18, climbing=True, must=0.42, aim=0.52),
     _Case(17, climbing=True, must=0.42, aim=0.52),
     _Case(16, climbing=True, must=0.75, aim=1.1),
 )
