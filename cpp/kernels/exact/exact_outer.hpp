@@ -78,7 +78,7 @@ class ExactOuter {
   struct Partial {
     Interleaved left;
     std::vector<Interleaved> right;
-    std::vector<std::int32_t> tiles;
+    LineVector<std::int32_t> tiles;
     std::vector<std::uint64_t> sums;
     std::vector<std::int64_t> left_sums, right_sums;
     std::int64_t pending = 0;

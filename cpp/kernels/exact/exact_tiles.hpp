@@ -101,8 +101,8 @@ class ExactTiles {
   }
 
   // What sums begin with: the offset's share taken off, and the bias where it is added as it is. Mod 2^32.
-  std::vector<std::int32_t> starts(const Panels& panels) const {
-    std::vector<std::int32_t> start(static_cast<std::size_t>(panels.panels() * width_->cols));
+  LineVector<std::int32_t> starts(const Panels& panels) const {
+    LineVector<std::int32_t> start(static_cast<std::size_t>(panels.panels() * width_->cols));
     for (std::size_t j = 0; j < start.size(); ++j) {
       std::int64_t value = -scheme_.image.offset * panels.sums()[j];
       const bool inside = static_cast<std::int64_t>(j) < columns_.rows();

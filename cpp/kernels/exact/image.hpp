@@ -10,6 +10,7 @@
 
 #include "kernels/exact/axis.hpp"
 #include "kernels/exact/elements.hpp"
+#include "numbers/aligned.hpp"
 #include "numbers/operand.hpp"
 
 namespace fxsim::exact {
@@ -113,7 +114,7 @@ class Image {
     });
   }
 
-  std::vector<std::byte> bytes_;
+  LineVector<std::byte> bytes_;
   std::vector<std::int64_t> gathered_;
   std::int64_t plane_ = 0;
 };

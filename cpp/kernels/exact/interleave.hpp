@@ -9,6 +9,7 @@
 
 #include "kernels/exact/elements.hpp"
 #include "kernels/exact/image.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::exact {
 
@@ -118,7 +119,7 @@ class Interleaved {
     }
   }
 
-  std::vector<std::byte> bytes_;
+  LineVector<std::byte> bytes_;
   std::int64_t pixel_bytes_ = 0, row_bytes_ = 0, limb_groups_ = 0;
   int first_limb_ = 0, limbs_ = 1;
 };

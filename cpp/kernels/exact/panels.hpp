@@ -12,6 +12,7 @@
 #include "kernels/exact/elements.hpp"
 #include "kernels/generic/gather.hpp"
 #include "kernels/parallel.hpp"
+#include "numbers/aligned.hpp"
 #include "numbers/operand.hpp"
 
 namespace fxsim::exact {
@@ -183,7 +184,7 @@ class Panels {
     }
   }
 
-  std::vector<std::byte> bytes_;
+  LineVector<std::byte> bytes_;
   std::vector<std::int64_t> sums_, magnitudes_;
   std::int64_t panels_ = 0, rows_ = 0, limb_bytes_ = 0;
   int cols_ = 1, limbs_ = 1;

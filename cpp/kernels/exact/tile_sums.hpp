@@ -22,7 +22,7 @@ struct TileClass {
   RunPlan runs;
   Panels panels;
   std::vector<Segment> segments;
-  std::vector<std::int32_t> start;  // a column
+  LineVector<std::int32_t> start;  // a column
 
   // Cuts the runs into segments of at most `terms` products.
   void cut(std::int64_t terms) {
