@@ -119,7 +119,8 @@ struct FloatSteps {
 //     held <- limit((s + addend) & keep)    with s = held + what enters, keep = -2^t and
 //     addend = base + (s < 0 ? negative : 0) + (s & odd_bit ? odd : 0) + (U << draw_left >> draw_right)
 //
-// where U is a random integer, and the limit is the overflow mode for lowest, highest and the word length times 2^t.
+// where U is a random integer (for t = 0 none is drawn), and the limit is the overflow mode for lowest, highest and the
+// word length times 2^t.
 struct LaneRule {
   std::int64_t base = 0, negative = 0, odd = 0;
   std::int64_t odd_bit = 0;
