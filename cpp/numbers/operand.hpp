@@ -80,4 +80,10 @@ constexpr std::int64_t element_offset(const Operand& o, const Pixel& pixel, cons
   return pixel.n * o.stride_n + y * o.stride_y + x * o.stride_x + tap.c * o.stride_c;
 }
 
+// Whether row i and k are element i * stride_n + k * stride_c, with no structural zero among them.
+constexpr bool is_matrix(const Operand& o) {
+  return !o.transposed && o.pixels.y * o.pixels.x == 1 && o.taps.y * o.taps.x == 1 && o.map_y.position(0, 0) == 0 &&
+         o.map_x.position(0, 0) == 0;
+}
+
 }  // namespace fxsim

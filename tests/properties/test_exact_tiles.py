@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fxsim as fx
+from fxsim import ops
 from fxsim.ops import _products, records
 from fxsim.ops._geometry import Conv, conv_shape
 from fxsim.ops._plan import gemm_plan
@@ -186,6 +187,21 @@ def test_weight_gradient(isa: str, p: Problem) -> None:
     plan = gemm_plan("wgrad", fx.Accumulator(), g, x, p.conv.pixels)
     expected = weight_gradient(p.conv, p.g.raw.numpy().astype(np.int64), p.x.raw.numpy().astype(np.int64))
     check(_products.conv2d_wgrad(p.conv, p.g.raw, g, p.x.raw, x, plan, SITE, torch.float32), expected, g.fl + x.fl)
+
+
+@every_isa
+@pytest.mark.parametrize("size", [1, 2])
+def test_one_pixel_that_is_padding(isa: str, size: int) -> None:
+    """A single output pixel may meet no element at all, forward and in the input gradient."""
+    fx.isa.force(isa)
+    form = fx.Format(8, 0)
+    x = fx.FixedTensor(torch.full((6, 3, size, size), 5, dtype=torch.int8), form)
+    w = fx.FixedTensor(torch.full((4, 3, 1, 1), 7, dtype=torch.int8), form)
+    g = fx.FixedTensor(torch.full((6, 4, 1, 1), 3, dtype=torch.int8), form)
+    geometry = {"stride": 5, "padding": 1}
+    assert not fx.conv2d(x, w, **geometry).raw.any()
+    assert not ops.conv2d_dgrad(g, w, (size, size), **geometry).raw.any()
+    assert not ops.conv2d_wgrad(g, x, (1, 1), **geometry).raw.any()
 
 
 @given(problems(), st.sampled_from(("<8,3>", "<6,2>,nearest_even,wrap", "<8,2>,floor", "<12,4>,stochastic")))

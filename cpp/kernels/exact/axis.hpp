@@ -6,9 +6,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <utility>
 #include <vector>
 
+#include "numbers/integers.hpp"
 #include "numbers/operand.hpp"
 
 namespace fxsim::exact {

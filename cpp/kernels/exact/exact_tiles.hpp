@@ -60,7 +60,7 @@ class ExactTiles {
   };
 
   void prepare() {
-    std::int64_t most_terms = 0, magnitude = 0;
+    std::int64_t magnitude = 0;
     for (const PixelClass& y : layout_.y.classes) {
       for (const PixelClass& x : layout_.x.classes) {
         TileClass own;
@@ -69,7 +69,6 @@ class ExactTiles {
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
         own.panels.fill(columns_, own.runs, scheme_.columns, width_->cols,
                         !formats_bound() && !is_word_mod_2_32(call_));
-        most_terms = std::max(most_terms, own.runs.terms());
         magnitude = std::max(magnitude, own.panels.largest_magnitude());
         classes_.push_back(std::move(own));
       }

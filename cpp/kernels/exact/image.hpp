@@ -59,7 +59,7 @@ class Image {
     with_element(layout.element_bytes, [&](auto zero) {
       using T = decltype(zero);
       for (std::int64_t r = 0; r < rows; ++r) {
-        const bool direct = !o.transposed && o.taps.y * o.taps.x == 1 && o.pixels.y * o.pixels.x == 1;
+        const bool direct = is_matrix(o);
         if (!direct) generic::gather<std::int64_t>(o, row0 + r, 0, layout.channels, 0, gathered_.data());
         for (int limb = 0; limb < rule.limbs.count; ++limb) {
           T* row = reinterpret_cast<T*>(data(limb) + r * layout.pixel_bytes);

@@ -14,8 +14,7 @@ namespace fxsim::exact {
 
 // An operand whose pixels lie as an image: taps that are neighbours are so in a copy with channels last.
 inline bool is_image(const Operand& o) {
-  const bool spatial = o.pixels.y * o.pixels.x > 1 || o.taps.y * o.taps.x > 1;
-  return spatial && !o.transposed && can_plan(o.map_y) && can_plan(o.map_x);
+  return !is_matrix(o) && !o.transposed && can_plan(o.map_y) && can_plan(o.map_x);
 }
 
 inline ImageLayout image_layout(const Operand& o, int element_bytes) {

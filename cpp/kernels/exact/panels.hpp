@@ -42,8 +42,7 @@ class Panels {
     bytes_.assign(static_cast<std::size_t>(panels_ * limbs_ * limb_bytes_), std::byte{0});
     sums_.assign(static_cast<std::size_t>(panels_ * cols), 0);
     magnitudes_.assign(static_cast<std::size_t>(magnitudes ? panels_ * cols : 0), 0);
-    const bool side_by_side = limbs_ == 1 && plan.terms() == o.depth() && o.taps.y * o.taps.x == 1 && !o.transposed &&
-                              o.pixels.y * o.pixels.x == 1 && o.stride_n == 1;
+    const bool side_by_side = limbs_ == 1 && plan.terms() == o.depth() && is_matrix(o) && o.stride_n == 1;
     parallel_for(panels_, [&](std::int64_t panel) {
       with_element(plan.element_bytes, [&](auto zero) {
         using T = std::make_signed_t<decltype(zero)>;
