@@ -107,7 +107,7 @@ def relay(
     passed = _elementwise.relay(here, grad)
     if not blocked.numel():
         return passed.clone() if passed is grad else passed
-    return passed.masked_fill(blocked, 0.0)
+    return torch.where(blocked, torch.zeros((), dtype=passed.dtype), passed)
 
 
 def _forward(
@@ -204,7 +204,7 @@ def _backward_add(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | N
     *masks, call = ctx.saved_tensors
     nowhere = grad.new_empty(0, dtype=torch.bool)
     passed = torch.ops.fxsim.relay.default(grad, nowhere, *ctx.settings, call, *ctx.place)
-    clips = [passed.masked_fill(mask, 0.0) if mask.numel() else passed for mask in masks]
+    clips = [_words.straight_through(passed, mask) if mask.numel() else passed for mask in masks]
     return (*(each if need else None for each, need in zip(clips, needs, strict=True)), *[None] * 8)
 
 

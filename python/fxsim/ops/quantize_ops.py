@@ -204,7 +204,7 @@ def _save(ctx: Any, clipped: Tensor, ste: str) -> None:
 def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
     """The straight-through estimator, for any op whose first input alone is differentiable."""
     (clipped,) = ctx.saved_tensors
-    kept = grad.masked_fill(clipped, 0.0) if grad is not None and ctx.clips else grad
+    kept = _words.straight_through(grad, clipped) if grad is not None and ctx.clips else grad
     return (kept, *[None] * (len(ctx.needs_input_grad) - 2))
 
 
