@@ -100,6 +100,13 @@ def test_float32_alone_is_its_own_baseline(run: Run) -> None:
     assert [recipe.name for recipe in config.recipes] == ["float32"]
 
 
+def test_a_policy_that_measures_first_says_so(run: Run) -> None:
+    result = run("train", *SHORT, "--policy", "sakr", "--set", "images=2", "--no-baseline", "--no-count")
+    assert result.exit_code == 0, result.output
+    assert "sakr: measuring, 3 steps before the first\n" in result.output
+    assert result.output.index("measuring") < result.output.index("epoch 1/1")
+
+
 def test_a_second_run_takes_the_next_free_folder(run: Run) -> None:
     for _ in range(2):
         assert run("train", *SHORT, "--policy", "float32").exit_code == 0

@@ -20,6 +20,7 @@ from fxsim.train.config import TrainConfig
 from fxsim.train.lines import MetricsLine, TestLine, TrainLine
 from fxsim.train.loop import resume, train
 from fxsim.train.observer import Plan, Progress
+from fxsim.train.recipe import recipe_for
 from fxsim.train.runfolder import COUNTS, METRICS, SWITCHES, RunFolder
 
 Small = Callable[..., TrainConfig]
@@ -36,6 +37,10 @@ class Recorder:
         self.progress: list[Progress] = []
         self.tested: list[TestLine] = []
         self.saved: list[int] = []
+        self.measuring: list[tuple[str, int, int]] = []
+
+    def measured(self, run: str, step: int, steps: int) -> None:
+        self.measuring.append((run, step, steps))
 
     def started(self, plan: Plan) -> None:
         self.plans.append(plan)
@@ -94,6 +99,17 @@ def done(whole: Path, small: Small) -> Path:
     if not whole.exists():
         assert train(small(), whole)
     return whole
+
+
+def test_what_a_policy_measures_before_the_first_step_is_told(small: Small, tmp_path: Path) -> None:
+    recipes = (
+        recipe_for("sakr", "lenet5", {"probe_steps": 5, "images": 2}),
+        recipe_for("cpt", "lenet5", {"range_test": 1}),
+    )
+    recorder = Recorder(crash_at=1)
+    with pytest.raises(RuntimeError, match="crash"):
+        train(dataclasses.replace(small(), recipes=recipes, epochs=10), tmp_path / "run", observer=recorder)
+    assert recorder.measuring == [*(("sakr", step, 5) for step in range(1, 6)), *(("cpt", n, 7) for n in range(1, 8))]
 
 
 def test_a_run_leaves_its_folder(done: Path) -> None:

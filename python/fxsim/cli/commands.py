@@ -54,9 +54,7 @@ def train(context: click.Context, /, **_: object) -> None:
     Without any option: LeNet-5 on handwritten digits under AdaPT, in true integer arithmetic, with a float32
     baseline beside it; about two minutes on two cores.
     """
-    source = context.get_parameter_source
-    given = {name for name in context.params if source(name) is click.core.ParameterSource.COMMANDLINE}
-    finished = training.run(training.Arguments(**context.params), frozenset(given))
+    finished = training.run(training.Arguments(**context.params), _given(context))
     if not finished:
         context.exit(training.INTERRUPTED)
 
@@ -66,21 +64,30 @@ def train(context: click.Context, /, **_: object) -> None:
 @click.option("--data", type=click.Choice(list(DATASETS)), default="digits", help="The data; digits need no download.")
 @click.option("--data-dir", type=_WHERE, help="Folder of the data's files, in the layout that torchvision uses.")
 @click.option("--policies", default="all", metavar="all|A,B,C", help="Which policies; float32 is always there.")
-@click.option("--steps", type=click.IntRange(1), default=200, help="Optimizer steps, at least: epochs are whole.")
+@click.option("--steps", type=click.IntRange(1), default=400, help="Optimizer steps, at least: epochs are whole.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 128 for CIFAR, else 64]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, help="Of weights, data order and rounding.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all]")
 @click.option("--test-limit", type=click.IntRange(0), default=0, help="Use only the first N test images; 0: all.")
-@click.option("--out", type=_WHERE, help="Run folder.  [default: runs/MODEL-DATA-compare-seedS]")
+@click.option("--out", type=_WHERE, help="Folder of all the runs.  [default: runs/MODEL-DATA-compare-seedS]")
+@click.option("--resume", is_flag=True, help="Go on with the comparison in --out.")
 @click.pass_context
 @reported
 def compare(context: click.Context, /, **_: object) -> None:
-    """Train one network under several policies on the same batches, and table them against float32.
+    """Train one network under several policies, one after the other, on the same batches; table them against float32.
 
-    Leaves a run folder as train does, with report.html, and the table as comparison.json.
+    Leaves a folder with the table as comparison.json, report.html, and for each policy a run folder as train does, with
+    plot.svg. A policy that fails has a row that says so; the others go on, and the exit status is 1.
     """
-    if not comparing.run(comparing.Arguments(**context.params)):
-        context.exit(training.INTERRUPTED)
+    status = comparing.run(comparing.Arguments(**context.params), _given(context))
+    if status:
+        context.exit(status)
+
+
+def _given(context: click.Context) -> frozenset[str]:
+    """The names of the options that were on the command line."""
+    source = context.get_parameter_source
+    return frozenset(name for name in context.params if source(name) is click.core.ParameterSource.COMMANDLINE)
 
 
 @fxsim.command()

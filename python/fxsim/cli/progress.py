@@ -55,6 +55,14 @@ class TerminalObserver:
             self._tasks[run] = self._bars.add_task(run, total=plan.total_steps, completed=plan.first_step, state="")
             self._recent[run] = deque(maxlen=_SMOOTHING)
 
+    def measured(self, run: str, step: int, steps: int) -> None:
+        name = f"{run}, measuring"
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=steps, state="before the first step")
+            if not self._console.is_terminal:
+                self._console.print(f"{run}: measuring, {steps:,} steps before the first", highlight=False)
+        self._bars.update(self._tasks[name], completed=step)
+
     def stepped(self, progress: Progress) -> None:
         for standing in progress.standings:
             self._recent[standing.run].append(standing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +45,13 @@ def run(arguments: Arguments, given: AbstractSet[str]) -> bool:
     return finished
 
 
-def execute(path: Path, config: TrainConfig | None, *, threads: int | None = None) -> bool:
+def execute(path: Path, config: TrainConfig | None, *, threads: int | None = None, go_on: Sequence[str] = ()) -> bool:
     """Train in a new folder, or, without a configuration, go on in an old one; with bars, messages and a report.
 
-    threads: for a run that is gone on with. True: to its end; else the user was told how to go on.
+    threads: for a run that is gone on with. go_on: the command for that, if it is not that of `train`. True: to its
+    end; else the user was told how to go on.
     """
+    command = go_on or ("fxsim", "train", "--resume", "--out", str(path))
     console = Console()
     observer = TerminalObserver(console)
     try:
@@ -61,17 +63,18 @@ def execute(path: Path, config: TrainConfig | None, *, threads: int | None = Non
     except KeyboardInterrupt:
         if observer.saved_step is None:
             raise
-        _say_how_to_resume(console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", path)
+        _say_how_to_resume(
+            console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", command
+        )
         return False
     page.write(RunFolder.open(path))
     if not finished:
-        _say_how_to_resume(console, "Stopped.", path)
+        _say_how_to_resume(console, "Stopped.", command)
     return finished
 
 
-def _say_how_to_resume(console: Console, event: str, path: Path) -> None:
-    command = f"fxsim train --resume --out {shlex.quote(str(path))}"
-    console.print(f"{event} To go on:  {command}", highlight=False, soft_wrap=True)
+def _say_how_to_resume(console: Console, event: str, command: Sequence[str]) -> None:
+    console.print(f"{event} To go on:  {shlex.join(command)}", highlight=False, soft_wrap=True)
 
 
 def show_result(folder: RunFolder) -> None:

@@ -113,6 +113,29 @@ def load(folder: RunFolder) -> RunData:
     )
 
 
+def gather(config: TrainConfig, folders: Mapping[str, RunFolder]) -> RunData:
+    """Networks that were trained in folders of their own, as one run; those without a folder have no lines.
+
+    config: names all networks, in order. folders: by the name of the network.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    logs = [
+        next((log for log in load(folders[recipe.name]).logs if log.name == recipe.name), None)
+        if recipe.name in folders
+        else None
+        for recipe in config.recipes
+    ]
+    return RunData(
+        config,
+        tuple(
+            RunLog(recipe, (), (), (), None) if log is None else log
+            for recipe, log in zip(config.recipes, logs, strict=True)
+        ),
+    )
+
+
 _NO_COUNTS: Final[Mapping[str, Counts]] = {}
 
 

@@ -76,6 +76,12 @@ def window(x: float, y: float, width: float, height: float, content: Sequence[st
     return f'<svg {place} viewBox="{box}">{"".join(content)}</svg>'
 
 
+def placed(drawing: str, x: float, y: float, width: float, height: float) -> str:
+    """A whole drawing as a part of another."""
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return drawing.replace("<svg ", f"<svg {place} ", 1)
+
+
 def svg(width: float, height: float, content: Sequence[str], label: str) -> str:
     """The drawing. label: what it shows, for those who cannot see it."""
     head = f'<svg viewBox="0 0 {number(width)} {number(height)}" role="img" aria-label="{escape(label)}">'

@@ -75,11 +75,14 @@ class Learner:
         self._total_steps: Final = total_steps
         self._counting: Final = counting
 
-    def prepare(self, batches: Iterable[Batch]) -> None:
-        """Measure what the policy must know before the first step, if anything, on the batches of the run."""
+    def prepare(self, batches: Iterable[Batch], stepped: Callable[[int, int], None] = lambda _, __: None) -> None:
+        """Measure what the policy must know before the first step, if anything, on the batches of the run.
+
+        stepped: is told how many steps of that are done, and of how many, after each.
+        """
         policy = self.run.policy
         if isinstance(policy, CPT) and policy.config.range_test:
-            self._find_low(policy, batches)
+            self._find_low(policy, batches, stepped)
         if self._plain is None or not isinstance(policy, Sakr):
             return
         shown = ((self._present(x), y) for x, y in batches)
@@ -87,15 +90,15 @@ class Learner:
         rates = [
             self.recipe.learning_rate_at(step * self._total_steps // steps, self._total_steps) for step in range(steps)
         ]
-        prepare(policy, self._plain, shown, rates=rates)
+        prepare(policy, self._plain, shown, rates=rates, stepped=lambda done: stepped(done, steps))
         with torch.no_grad():
             for parameter, initial in zip(self.model.parameters(), self._plain.parameters(), strict=True):
                 parameter.copy_(initial)
         self.run.restart()
 
-    def _find_low(self, policy: CPT, batches: Iterable[Batch]) -> None:
+    def _find_low(self, policy: CPT, batches: Iterable[Batch], stepped: Callable[[int, int], None]) -> None:
         shown = [(self._present(x), y) for x, y in itertools.islice(batches, policy.config.range_test)]
-        found = range_test(self.run, self.optimizer, shown, F.cross_entropy)
+        found = range_test(self.run, self.optimizer, shown, F.cross_entropy, stepped=stepped)
         policy.set_low(found.low)
         self.run.restart()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ class _Loop:
     def prepare(self) -> None:
         """What a policy must know before the first step is measured on the run's own batches."""
         for learner in self.learners:
-            learner.prepare(self._all_batches())
+            learner.prepare(self._all_batches(), functools.partial(self.observer.measured, learner.recipe.name))
             self._log_switches(learner)
 
     def _all_batches(self) -> Iterator[Batch]:

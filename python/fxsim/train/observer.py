@@ -49,6 +49,9 @@ class Progress:
 class Observer(Protocol):
     """What a run calls as it goes, on its own thread. What a method raises ends the run there."""
 
+    def measured(self, run: str, step: int, steps: int) -> None:
+        """After every step of the training that a policy measures before the actual one: `step` of `steps` done."""
+
     def started(self, plan: Plan) -> None:
         """Once, before the first step."""
 
@@ -65,6 +68,9 @@ class Observer(Protocol):
 @final
 class Silent:
     """The observer that looks away."""
+
+    def measured(self, run: str, step: int, steps: int) -> None:
+        pass
 
     def started(self, plan: Plan) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def range_test(
     tolerance: float = 0.02,
     threshold: float = 0.01,
     force: bool = False,
+    stepped: Callable[[int, int], None] = lambda _, __: None,
 ) -> RangeTest:
     """Train on the batches at 2, 3, ... bits, up to the policy's upper bound, and say where training begins to work.
 
@@ -57,7 +59,8 @@ def range_test(
     bound. What was learned stays.
 
     run: of a CPT policy, before its first step. optimizer: of the run's model. batches: inputs and labels; 100 of them
-    are usual. criterion: the loss of logits (B, classes) and labels.
+    are usual. criterion: the loss of logits (B, classes) and labels. stepped: is told the number of steps done, and how
+    many there can be, after each.
 
     Raises:
         TypeError: the policy is not CPT.
@@ -70,7 +73,11 @@ def range_test(
         raise TypeError(f"range_test: the policy is {policy.name}: only cpt has a lower bound to find")
     bits = range(LEAST_BITS, policy.config.high + 1)
     _check(mode, batches, len(bits) * len(batches), policy.total_steps, force)
-    trial = _Trial(run.model, optimizer, batches, criterion, policy.config.grad_high)
+    steps = len(bits) * len(batches)
+    done = itertools.count(1)
+    trial = _Trial(
+        run.model, optimizer, batches, criterion, policy.config.grad_high, lambda: stepped(next(done), steps)
+    )
     if mode == "continue":
         return _first_rise(trial, bits, threshold)
     before = copy.deepcopy((run.model.state_dict(), optimizer.state_dict(), run.state_dict()))
@@ -86,7 +93,7 @@ def range_test(
             optimizer.load_state_dict(state)
             run.load_state_dict(policy_state)
     low = min(each for each in bits if accuracies[each] >= max(accuracies.values()) - tolerance)
-    return RangeTest(low, accuracies, len(bits) * len(batches))
+    return RangeTest(low, accuracies, steps)
 
 
 def _check(mode: str, batches: Sequence[object], steps: int, total: int, force: bool) -> None:
@@ -127,6 +134,7 @@ class _Trial:
     batches: Sequence[tuple[Tensor, Tensor]]
     criterion: Callable[[Tensor, Tensor], Tensor]
     grad_bits: int
+    stepped: Callable[[], None]
 
     def chance(self) -> float:
         with torch.no_grad():
@@ -146,6 +154,7 @@ class _Trial:
             torch.autograd.backward(self.criterion(logits, y))
             self.optimizer.step()
             found.append(float((logits.detach().argmax(1) == y).double().mean()))
+            self.stepped()
         self.optimizer.zero_grad()
         return found
 

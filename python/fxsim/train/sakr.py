@@ -81,15 +81,17 @@ def prepare(
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     rates: Sequence[float],
+    stepped: Callable[[int], None] = lambda _: None,
 ) -> Assignment:
     """Train a copy of the model in floating point, measure, and have the policy adopt the assignment.
 
     model: plain torch, with its initial weights; it is not changed. batches: (x, labels), x in [0, 2). rates: learning
-    rates of the steps, as many as there are to be; the least of them bounds the accumulators.
+    rates of the steps, as many as there are to be; the least of them bounds the accumulators. stepped: is told the
+    number of steps done, after each.
     """
     target = copy.deepcopy(model)
     reshape(policy, target)
-    watched, seen = _train(target, batches, rates)
+    watched, seen = _train(target, batches, rates, stepped)
     target.eval()
     x = torch.cat(seen)[:MISMATCH_IMAGES]
     gains = noise_gains(target, x[: policy.images], [(name, each.layer) for name, each in watched.items()])
@@ -134,7 +136,10 @@ def _forward_only(weight: int, activation: int) -> LayerAssignment:
 
 
 def _train(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], rates: Sequence[float]
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    rates: Sequence[float],
+    stepped: Callable[[int], None],
 ) -> tuple[dict[str, _Watched], list[Tensor]]:
     """Plain SGD with weights clipped to [-1, 1]; the first images that were seen come back."""
     watched = {name: _Watched(module) for name, module in model.named_modules() if type(module) in WEIGHTED}
@@ -161,6 +166,7 @@ def _train(
         with torch.no_grad():
             for each in watched.values():
                 _weight(each.layer).clamp_(-1.0, 1.0)
+        stepped(step + 1)
     return watched, seen
 
 
