@@ -176,12 +176,14 @@ _PRODUCTS: Final[MappingProxyType[Any, Callable[[Sequence[Any], Any], list[_Prod
 )
 
 
-def float_records(op: Any, args: Sequence[Any], result: Any, *, look_for_zeros: bool) -> list[OpRecord] | None:
-    """The records of one call of a torch op (an OpOverloadPacket), or None where the op is no product.
+def is_product(op: Any) -> bool:
+    """Whether an op of torch (an OpOverloadPacket) multiplies matrices or convolves."""
+    return op in _PRODUCTS
 
-    look_for_zeros: otherwise every mac off the padding counts as non-zero. Integer products give no record.
+
+def float_records(op: Any, args: Sequence[Any], result: Any, *, look_for_zeros: bool) -> list[OpRecord]:
+    """The records of one call of a product (see `is_product`); integer products give none.
+
+    look_for_zeros: otherwise every mac off the padding counts as non-zero.
     """
-    products = _PRODUCTS.get(op)
-    if products is None:
-        return None
-    return [each.record(look_for_zeros) for each in products(args, result) if each.a.dtype in _NAMES]
+    return [each.record(look_for_zeros) for each in _PRODUCTS[op](args, result) if each.a.dtype in _NAMES]

@@ -6,13 +6,14 @@ A fxsim op is one op to this watch, whatever it computes inside, so nothing is c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, final
+from functools import lru_cache
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from fxsim.cost.floats import float_records
+from fxsim.cost.floats import float_records, is_product
 from fxsim.ops.records import OpRecord
 from fxsim.ops.torch_moves import MOVES
 
@@ -47,21 +48,27 @@ class Watch(TorchDispatchMode):
             if result is not NotImplemented:
                 return result
         result = func(*args, **keywords)
-        if func.namespace == "aten" and not func.is_view:
-            with _disable_current_modes():  # an outer watch must not see our counting
-                self._note(func.overloadpacket, args, result)
+        match _kind(func):
+            case "product":
+                with _disable_current_modes():  # an outer watch must not see our counting
+                    for record in float_records(func.overloadpacket, args, result, look_for_zeros=self._look_for_zeros):
+                        self._record(record)
+            case "arithmetic":
+                outputs = args[:1] if result is None else result  # in-place list ops return nothing
+                floats = [tensor.numel() for tensor in _tensors(outputs) if tensor.is_floating_point()]
+                if floats:
+                    self._uncounted(f"aten.{func.overloadpacket.__name__}", sum(floats))
         return result
 
-    def _note(self, op: Any, args: tuple[Any, ...], result: Any) -> None:
-        records = float_records(op, args, result, look_for_zeros=self._look_for_zeros)
-        if records is not None:
-            for record in records:
-                self._record(record)
-        elif not MOVES.fullmatch(op.__name__):
-            outputs = args[:1] if result is None else result  # in-place list ops return nothing
-            floats = [tensor.numel() for tensor in _tensors(outputs) if tensor.is_floating_point()]
-            if floats:
-                self._uncounted(f"aten.{op.__name__}", sum(floats))
+
+@lru_cache(maxsize=4096)
+def _kind(func: Any) -> Literal["product", "arithmetic", "none"]:
+    """What an op (an OpOverload) is to the watch; "none" needs no look: a view, a move, or not torch's own."""
+    if func.namespace != "aten" or func.is_view:
+        return "none"
+    if is_product(func.overloadpacket):
+        return "product"
+    return "none" if MOVES.fullmatch(func.overloadpacket.__name__) else "arithmetic"
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -279,11 +279,6 @@ def batch_norm_relu_backward(
     )
 
 
-def zero_counts(view: View) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Per k of a view, the number of structural zeros and of non-zero elements among its rows."""
-    return _core.k_counts(_operand(view))
-
-
 def isa_available() -> list[str]:
     """Instruction sets this machine can run, slowest first."""
     return list(_core.isa_available())

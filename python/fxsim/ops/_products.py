@@ -13,7 +13,8 @@ from fxsim.formats import Format
 from fxsim.ops import _bridge, records
 from fxsim.ops._geometry import Conv, View, matrix
 from fxsim.ops._plan import ONE, GemmPlan
-from fxsim.ops._publish import Depth, MacCounts, Site, count_macs, non_zeros, sum_events
+from fxsim.ops._publish import Site, non_zeros, sum_events
+from fxsim.ops._zeros import Zeros, count_macs, zeros
 from fxsim.ops.records import OpRecord
 
 _INDEX: Final = re.compile(r"output index (\d+)")
@@ -243,7 +244,7 @@ def _first_index(failure: OverflowError) -> int:
 def _record(
     products: Sequence[Product], events: Sequence[_bridge.Events], plan: GemmPlan, site: Site, shape: Shape
 ) -> OpRecord:
-    macs: MacCounts = count_macs((_depth(product.a), _depth(product.b)) for product in products)
+    a, b = [zeros(product.a) for product in products], [zeros(product.b) for product in products]
     read = shape.a.numel() + shape.b.numel() + (0 if shape.bias is None else shape.bias.numel())
     return OpRecord(
         layer=site.layer,
@@ -258,19 +259,17 @@ def _record(
         b=plan.b_text,
         accumulator=plan.accumulator_text,
         output=plan.output_text,
-        nnz_a=non_zeros(shape.a),
-        nnz_b=non_zeros(shape.b),
+        nnz_a=_non_zeros(a, shape.a),
+        nnz_b=_non_zeros(b, shape.b),
         elements_read=read,
         elements_written=shape.out.numel(),
-        **macs._asdict(),
+        **count_macs(zip(a, b, strict=True))._asdict(),
         **sum_events(events),
     )
 
 
-def _depth(view: View) -> Depth:
-    rows = _count(view.taps) if view.transposed else _count(view.pixels)
-    return Depth(rows, *_bridge.zero_counts(view))
-
-
-def _count(sizes: tuple[int, int, int]) -> int:
-    return sizes[0] * sizes[1] * sizes[2]
+def _non_zeros(operand: Sequence[Zeros], tensor: Tensor) -> int:
+    """Non-zero elements of the tensor, which the products share out among them unless they were broadcast from it."""
+    if sum(each.elements for each in operand) == tensor.numel():
+        return sum(each.nnz for each in operand)
+    return non_zeros(tensor)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from fxsim.ops import records
@@ -87,46 +85,14 @@ class Site(NamedTuple):
         return f"{self.layer}: {op}" if self.layer else op
 
 
-class MacCounts(NamedTuple):
-    """Macs of products by what their operands are; the meaning is `OpCounts`'s."""
-
-    macs: int
-    pad_macs: int
-    zero_a_macs: int
-    zero_b_macs: int
-    zero_macs: int
-    nz_macs: int
-
-
-class Depth(NamedTuple):
-    """One operand's rows at every k: how many there are, and per k those that are structural zeros and non-zero."""
-
-    rows: int
-    structural: npt.NDArray[np.int64]
-    non_zero: npt.NDArray[np.int64]
-
-
-def count_macs(products: Iterable[tuple[Depth, Depth]]) -> MacCounts:
-    """Every row of a meets every row of b at every k, so sums over k replace the inner loop."""
-    macs = valid = a_zero = b_zero = both = 0
-    for a, b in products:
-        a_valid, b_valid = a.rows - a.structural, b.rows - b.structural
-        macs += a.rows * b.rows * len(a.structural)
-        valid += int(a_valid @ b_valid)
-        a_zero += int((a_valid - a.non_zero) @ b_valid)
-        b_zero += int(a_valid @ (b_valid - b.non_zero))
-        both += int(a.non_zero @ b.non_zero)
-    return MacCounts(macs, macs - valid, a_zero, b_zero, valid - both, both)
-
-
 def sum_events(events: Sequence[EventCounts]) -> dict[str, Any]:
     """The events of several calls together, by field of OpRecord."""
     return {name: sum(getattr(each, name) for each in events) for name in EVENTS}
 
 
 def non_zeros(data: Tensor) -> int:
-    """Elements that are not 0."""
-    return int(torch.count_nonzero(data))
+    """Elements of an integer tensor that are not 0."""
+    return int(np.count_nonzero(data.numpy()))  # six times as fast as torch's
 
 
 def publish_elementwise(
