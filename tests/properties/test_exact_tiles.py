@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from fxsim.ops._geometry import Conv, conv_shape
 from fxsim.ops._plan import gemm_plan
 from fxsim.ops._publish import Site
 from fxsim.ops.records import Pass
+from fxsim.rounding import OVERFLOWS, ROUNDINGS, TAILS
 
 EXAMPLES = settings(max_examples=60, deadline=None)
 SITE = Site("", Pass.FWD, "conv2d")
@@ -39,12 +42,17 @@ class Problem:
 
 
 def operand(draw: st.DrawFn, form: fx.Format, shape: tuple[int, ...]) -> fx.FixedTensor:
-    """Random, at one end of the range, or at both."""
+    """Random, at one end of the range, at both, or far from them, perhaps but for one element."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(("random", "random", "low", "high", "ends", "small")))
+    kind = draw(st.sampled_from(("random", "random", "low", "high", "ends", "small", "narrow", "narrow but one")))
     low, high = form.raw_min, form.raw_max
     if kind == "random":
         raw = generator.integers(low, high, shape, endpoint=True)
+    elif kind.startswith("narrow"):
+        shift = draw(st.integers(1, form.wl))
+        raw = generator.integers(low >> shift, high >> shift, shape, endpoint=True)
+        if kind != "narrow" and raw.size:
+            raw.flat[generator.integers(raw.size)] = draw(st.sampled_from((low, high)))
     elif kind == "ends":
         raw = generator.choice([low, high], shape)
     elif kind == "small":
@@ -58,7 +66,7 @@ def operand(draw: st.DrawFn, form: fx.Format, shape: tuple[int, ...]) -> fx.Fixe
 @st.composite
 def formats(draw: st.DrawFn) -> tuple[fx.Format, fx.Format, fx.Format]:
     """Of x, w and g: bytes, words, and words that take limbs."""
-    widest = draw(st.sampled_from((8, 8, 8, 9, 16, 21)))
+    widest = draw(st.sampled_from((8, 8, 8, 9, 16, 21, 26)))
     x, w, g = (
         fx.Format(draw(st.integers(max(widest - 8, 2), widest)), draw(st.integers(-2, 9)), draw(st.booleans()))
         for _ in range(3)
@@ -204,21 +212,44 @@ def test_one_pixel_that_is_padding(isa: str, size: int) -> None:
     assert not ops.conv2d_wgrad(g, x, (1, 1), **geometry).raw.any()
 
 
-@given(problems(), st.sampled_from(("<8,3>", "<6,2>,nearest_even,wrap", "<8,2>,floor", "<12,4>,stochastic")))
-@EXAMPLES
-def test_a_rounded_output(p: Problem, out: str) -> None:
-    """Every path gives what the scalar loops give, events included."""
+@st.composite
+def outputs(draw: st.DrawFn) -> fx.Quantizer:
+    rounding = draw(st.sampled_from(ROUNDINGS) | st.builds(fx.Stochastic, st.integers(1, 32), st.sampled_from(TAILS)))
+    form = fx.Format(draw(st.sampled_from((2, 6, 8, 12, 16, 24, 31, 32, 40))), draw(st.integers(-3, 14)))
+    return fx.Quantizer(form, rounding, draw(st.sampled_from(OVERFLOWS[:-1])))
+
+
+@given(problems(), outputs(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_rounded_output(p: Problem, out: fx.Quantizer, counted: bool) -> None:
+    """Every path gives what the scalar loops give, events included where somebody listens."""
     results = []
+    geometry: dict[str, Any] = {"padding": p.conv.padding, "dilation": p.conv.dilation, "groups": p.conv.groups}
     for name in fx.isa.available():
         fx.isa.force(name)
         heard: list[records.OpRecord] = []
-        with records.listen(heard.append):
-            y = fx.conv2d(
-                p.x, p.w, p.bias, stride=p.conv.stride, padding=p.conv.padding, dilation=p.conv.dilation,
-                groups=p.conv.groups, out=out, key=fx.Key(5, 7),
-            )  # fmt: skip
+        with records.listen(heard.append) if counted else nullcontext():
+            y = fx.conv2d(p.x, p.w, p.bias, stride=p.conv.stride, **geometry, out=out, key=fx.Key(5, 7))
         results.append((y.raw.tolist(), heard))
     assert all(result == results[0] for result in results)
+
+
+@given(problems(), outputs())
+@EXAMPLES
+def test_a_refused_output(p: Problem, out: fx.Quantizer) -> None:
+    """The first value that mode "error" refuses is the same on every path."""
+    texts = []
+    for name in fx.isa.available():
+        fx.isa.force(name)
+        try:
+            y = fx.conv2d(
+                p.x, p.w, p.bias, stride=p.conv.stride, padding=p.conv.padding, dilation=p.conv.dilation,
+                groups=p.conv.groups, out=replace(out, overflow="error"), key=fx.Key(5, 7),
+            )  # fmt: skip
+            texts.append(str(y.raw.tolist()))
+        except OverflowError as refused:
+            texts.append(str(refused))
+    assert len(set(texts)) == 1
 
 
 @every_isa

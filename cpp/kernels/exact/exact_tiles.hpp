@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "kernels/exact/extent.hpp"
 #include "kernels/exact/plain.hpp"
+#include "kernels/exact/rounded.hpp"
 #include "kernels/exact/tile_sums.hpp"
 #include "kernels/generic/finisher.hpp"
 #include "kernels/parallel.hpp"
@@ -28,7 +31,8 @@ class ExactTiles {
     }
     pixels_ = swapped_ ? b : a;
     columns_ = swapped_ ? a : b;
-    scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth(), low_32_bits_decide(call));
+    narrow(kernels, a.depth(), pixels_, columns_);
+    scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;
     layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
     width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows());
@@ -57,10 +61,20 @@ class ExactTiles {
     Image image;
     std::vector<I> values;
     generic::Scratch scratch;
+    std::optional<Rounder> rounder;
   };
 
   void prepare() {
+    pack();
+    if (one_sum_ || (cut() && (!scheme_.one_limb() || !limbs_are_faster()))) return;
+    scheme_ = limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth());
+    pack();
+    cut();
+  }
+
+  void pack() {
     std::int64_t magnitude = 0;
+    classes_.clear();
     for (const PixelClass& y : layout_.y.classes) {
       for (const PixelClass& x : layout_.x.classes) {
         TileClass own;
@@ -76,14 +90,32 @@ class ExactTiles {
     const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
     const std::int64_t bound = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
     one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
-    if (one_sum_ && !(swapped_ && call_.bias != nullptr)) plain_ = plain_result(call_, bound);
-    for (TileClass& own : classes_) {
-      if (one_sum_) {
-        own.start = starts(own.panels);
-      } else {
-        own.cut(scheme_.terms);
-      }
+    if (!one_sum_) return;
+    if (!(swapped_ && call_.bias != nullptr)) {
+      sums_ = short_sums(call_, bound);
+      plain_ = plain_result(call_, sums_);
     }
+    rounds_ = sums_.hold && call_.output_rounds && !swapped_ && call_.out.col_stride == 1 &&
+              Rounder(call_, kernels_).possible();
+    for (TileClass& own : classes_) own.start = starts(own.panels);
+  }
+
+  bool cut() {
+    return std::all_of(classes_.begin(), classes_.end(), [&](TileClass& own) { return own.cut(scheme_.image_bits); });
+  }
+
+  // Joining a segment with the sums in 64 bits takes about as long as multiplying sixteen groups.
+  bool limbs_are_faster() const {
+    constexpr std::int64_t kJoin = 16;
+    if (scheme_.tiles != kernels_.words) return false;
+    const Scheme limbs = limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth());
+    const std::int64_t more = limbs.image.limbs.count * limbs.columns.limbs.count - 1;
+    std::int64_t joins = 0, groups = 0;
+    for (const TileClass& own : classes_) {
+      joins += own.most_segments();
+      groups += own.all_groups();
+    }
+    return joins * kJoin > groups * more;
   }
 
   // Whether K * 2^(p + q) tells all there is to know of the sums: no register to fit, and floats carry them exactly
@@ -105,7 +137,7 @@ class ExactTiles {
     for (std::size_t j = 0; j < start.size(); ++j) {
       std::int64_t value = -scheme_.image.offset * panels.sums()[j];
       const bool inside = static_cast<std::int64_t>(j) < columns_.rows();
-      if (plain_.holds && call_.bias != nullptr && inside) value += call_.bias[j] << plain_.bias_shift;
+      if ((plain_.holds || rounds_) && call_.bias != nullptr && inside) value += call_.bias[j] << sums_.bias_shift;
       start[j] = static_cast<std::int32_t>(static_cast<std::uint32_t>(value));
     }
     return start;
@@ -113,6 +145,7 @@ class ExactTiles {
 
   void run_slab(const Slab& slab, Events& events) const {
     static thread_local Workspace work;
+    if (rounds_) work.rounder.emplace(call_, kernels_);
     if (image_form_) {
       work.image.fill(pixels_, layout_, scheme_.image, slab.n, slab.first, slab.count);
     } else {
@@ -138,6 +171,7 @@ class ExactTiles {
   // Tiles along a line of pixels that begins `line` bytes into the copy; `row` is the number of its output at x = 0.
   void run_line(const TileClass& own, std::int64_t panel, std::int64_t first, std::int64_t count, std::int64_t line,
                 std::int64_t row, Workspace& work, Events& events) const {
+    if (rounds_) return run_rounded(own, panel, count, line, row, work, events);
     const std::int64_t rows = tile_rows(*width_, count);
     const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
     for (std::int64_t j = first; j < first + count; j += rows) {
@@ -183,6 +217,33 @@ class ExactTiles {
     if (plain_.counts_carriers) events.inexact_carriers += inexact;
   }
 
+  // As many tiles as a block of the rounder takes, then the rounder.
+  void run_rounded(const TileClass& own, std::int64_t panel, std::int64_t count, std::int64_t line, std::int64_t row,
+                   Workspace& work, Events& events) const {
+    const std::int64_t rows = tile_rows(*width_, count);
+    const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
+    const std::int64_t column = panel * width_->cols;
+    const std::int64_t columns = std::min<std::int64_t>(width_->cols, columns_.rows() - column);
+    const std::int64_t stretch = generic::kBlock32 / width_->cols / rows * rows;
+    for (std::int64_t first = 0; first < count; first += stretch) {
+      const std::int64_t end = std::min(first + stretch, count);
+      for (std::int64_t j = first; j < end; j += rows) {
+        const TilePlace place{line + j * pitch, pitch, panel, std::min(rows, end - j)};
+        isa::TileCall tile_call;
+        tile_call.sums = work.rounder->sums() + (j - first) * width_->cols;
+        tile_call.out_stride = width_->cols;
+        run_once(*width_, own, work.image, place, tile_call);
+      }
+      if (columns < width_->cols) close_gaps(work.rounder->sums(), end - first, columns);
+      const std::int64_t at = row + own.x->first + first * own.x->step;
+      work.rounder->run({at, end - first, column, columns, own.x->step}, events);
+    }
+  }
+
+  void close_gaps(std::int32_t* sums, std::int64_t rows, std::int64_t columns) const {
+    for (std::int64_t i = 1; i < rows; ++i) std::copy_n(sums + i * width_->cols, columns, sums + i * columns);
+  }
+
   void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
                     Events& events) const {
     std::uint64_t sums[kMostTile];
@@ -221,6 +282,8 @@ class ExactTiles {
   const isa::TileWidth* width_ = nullptr;
   std::vector<TileClass> classes_;
   bool one_sum_ = false;
+  bool rounds_ = false;  // sums of 32 bits, in 32-bit lanes
+  ShortSums sums_;
   Plain plain_;
 };
 

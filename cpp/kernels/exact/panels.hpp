@@ -57,6 +57,8 @@ class Panels {
   }
 
   std::int64_t panels() const { return panels_; }
+  int cols() const { return cols_; }
+  int limbs() const { return limbs_; }
   const std::byte* at(std::int64_t panel, int limb) const {
     return bytes_.data() + (panel * limbs_ + limb) * limb_bytes_;
   }

@@ -1,4 +1,4 @@
-// Results that are the sums as they stand: nothing is rounded, nothing can overflow and 32 bits hold them all.
+// Sums that 32 bits hold, and results that are such sums as they stand.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,18 @@
 
 namespace fxsim::exact {
 
+// Sums of 32 bits that take the bias in as it is.
+struct ShortSums {
+  bool hold = false;
+  bool negative = false;
+  int bias_shift = 0;
+  std::int64_t bound = 0;  // of every |sum|, bias included
+};
+
 struct Plain {
   bool holds = false;
   bool counts_carriers = false;  // floats may be inexact, and somebody counts
-  int bias_shift = 0;
-  double step = 1;  // of carriers
+  double step = 1;               // of carriers
 };
 
 // `bound` is of every |sum|, without bias. The register, if there is one, keeps the sum as it is: it is exact, or wide
@@ -36,36 +43,44 @@ inline bool is_word_mod_2_32(const GemmCall& call) {
          call.out.storage == Storage::kInt32;
 }
 
-inline Plain plain_result(const GemmCall& call, std::int64_t bound) {
+// `bound` is of every |sum|, without bias.
+inline ShortSums short_sums(const GemmCall& call, std::int64_t bound) {
   constexpr std::int64_t kMost = INT32_MAX;
+  ShortSums sums{
+      .hold = false, .negative = call.a.format.is_signed || call.b.format.is_signed, .bias_shift = 0, .bound = bound};
+  if (bound > kMost || !register_is_transparent(call, bound)) return sums;
+  if (call.bias != nullptr) {
+    sums.bias_shift = call.a.format.fl + call.b.format.fl - call.bias_fl;
+    if (sums.bias_shift < 0 || sums.bias_shift > 31) return sums;
+    const auto [least, most] = std::minmax_element(call.bias, call.bias + call.out.cols);
+    if (*least < -kMost || *most > kMost) return sums;
+    const std::int64_t largest = std::max(-*least, *most);
+    if (largest > kMost >> sums.bias_shift) return sums;
+    sums.bound += largest << sums.bias_shift;
+    sums.negative = sums.negative || *least < 0;
+  }
+  sums.hold = sums.bound <= kMost;
+  return sums;
+}
+
+// What needs no more than storing: nothing is rounded, and the result's format holds the sums.
+inline Plain plain_result(const GemmCall& call, const ShortSums& sums) {
   constexpr int kFloatDigits = 24;
   Plain plain;
-  const int fl = call.a.format.fl + call.b.format.fl;
-  const Format& result = call.output.format;
   if (is_word_mod_2_32(call)) {
     plain.holds = true;
     return plain;
   }
-  if (call.output_rounds || result.fl != fl || bound > kMost || !register_is_transparent(call, bound)) return plain;
-  bool negative = call.a.format.is_signed || call.b.format.is_signed;
-  std::int64_t all = bound;
-  if (call.bias != nullptr) {
-    plain.bias_shift = fl - call.bias_fl;
-    if (plain.bias_shift < 0 || plain.bias_shift > 31) return plain;
-    const auto [least, most] = std::minmax_element(call.bias, call.bias + call.out.cols);
-    if (*least < -kMost || *most > kMost) return plain;
-    const std::int64_t largest = std::max(-*least, *most);
-    if (largest > kMost >> plain.bias_shift) return plain;
-    all += largest << plain.bias_shift;
-    negative = negative || *least < 0;
-  }
-  if (all > std::min(kMost, result.raw_max()) || (negative && -all < result.raw_min())) return plain;
+  const int fl = call.a.format.fl + call.b.format.fl;
+  const Format& result = call.output.format;
+  if (!sums.hold || call.output_rounds || result.fl != fl) return plain;
+  if (sums.bound > result.raw_max() || (sums.negative && -sums.bound < result.raw_min())) return plain;
   switch (call.out.storage) {
     case Storage::kInt32:
     case Storage::kInt64: break;
     case Storage::kFloat32:
       if (fl > 100 || fl < -90) return plain;  // a product with the step must stay a normal float
-      plain.counts_carriers = call.count && all > std::int64_t{1} << kFloatDigits;
+      plain.counts_carriers = call.count && sums.bound > std::int64_t{1} << kFloatDigits;
       break;
     case Storage::kFloat64: break;
     default: return plain;

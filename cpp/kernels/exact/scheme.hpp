@@ -13,6 +13,7 @@ struct Scheme {
   const isa::Tiles* tiles = nullptr;
   ElementRule image, columns;
   std::int64_t terms = 0;  // that a sum of elements takes within 32 bits, whatever they are
+  int image_bits = 0;      // every element of the image is within [-2^image_bits, 2^image_bits]
 
   bool one_limb() const { return image.limbs.count * columns.limbs.count == 1; }
 };
@@ -40,29 +41,42 @@ inline Scheme byte_scheme(const isa::Tiles& tiles, const Format& image, const Fo
   scheme.tiles = &tiles;
   if (tiles.unsigned_image && image.is_signed) scheme.image.offset = 128;
   if (!tiles.unsigned_image && !fits_signed(image, 1)) scheme.image.offset = -128;
-  const int image_bits = scheme.image.offset != 0 ? 8 : image.magnitude_bits();
-  scheme.terms = generic::steps_in_32_bits(image_bits + columns.magnitude_bits());
+  scheme.image_bits = scheme.image.offset != 0 ? 8 : image.magnitude_bits();
+  scheme.terms = generic::steps_in_32_bits(scheme.image_bits + columns.magnitude_bits());
   return scheme;
 }
 
-// 16-bit elements: one an operand where at least 64 products fit 32 bits or no more than 32 bits matter, else limbs.
-inline Scheme word_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth,
-                          bool low_32_bits) {
+// 16-bit elements, one an operand.
+inline bool words_hold(const Format& image, const Format& columns) {
+  return fits_signed(image, 2) && fits_signed(columns, 2);
+}
+
+inline Scheme whole_word_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns) {
   Scheme scheme;
   scheme.tiles = &tiles;
+  scheme.image_bits = image.magnitude_bits();
   scheme.terms = generic::steps_in_32_bits(image.magnitude_bits() + columns.magnitude_bits());
-  if (fits_signed(image, 2) && fits_signed(columns, 2) && (low_32_bits || scheme.terms >= 64)) return scheme;
+  return scheme;
+}
+
+// 16-bit elements, as few an operand as leave room for 64 products whatever they are.
+inline Scheme limb_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth) {
   const generic::Split split = generic::choose_split(image, columns, depth);
+  Scheme scheme;
+  scheme.tiles = &tiles;
   scheme.image.limbs = split.a;
   scheme.columns.limbs = split.b;
+  scheme.image_bits = split.a.bits;
   scheme.terms = split.block;
   return scheme;
 }
 
-inline Scheme choose_scheme(const isa::Kernels& kernels, const Format& image, const Format& columns, std::int64_t depth,
-                            bool low_32_bits) {
+// What is tried first: elements that hold a value each. Where sums of words are too short, limbs follow.
+inline Scheme choose_scheme(const isa::Kernels& kernels, const Format& image, const Format& columns,
+                            std::int64_t depth) {
   if (bytes_hold(kernels, image, columns)) return byte_scheme(*kernels.bytes, image, columns);
-  return word_scheme(*kernels.words, image, columns, depth, low_32_bits);
+  if (words_hold(image, columns)) return whole_word_scheme(*kernels.words, image, columns);
+  return limb_scheme(*kernels.words, image, columns, depth);
 }
 
 // The product of a wgrad, whose columns are gradients: 8-bit images meet them as bytes up to 16 bits, in two limbs of
@@ -76,12 +90,9 @@ inline Scheme choose_outer_scheme(const isa::Kernels& kernels, const Format& ima
     scheme.columns = {.limbs = {2, 8}, .offset = 0, .low_offset = -128};
     return scheme;
   }
-  return word_scheme(*kernels.words, image, columns, depth, false);
+  const Scheme whole = whole_word_scheme(*kernels.words, image, columns);
+  if (words_hold(image, columns) && whole.terms >= 64) return whole;
+  return limb_scheme(*kernels.words, image, columns, depth);
 }
-
-// Some groups of some runs, whose sum stays within 32 bits.
-struct Segment {
-  std::int64_t run = 0, runs = 0, group = 0, groups = 0;
-};
 
 }  // namespace fxsim::exact

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "kernels/exact/layout.hpp"
 #include "kernels/exact/panels.hpp"
 #include "kernels/exact/scheme.hpp"
+#include "kernels/exact/segments.hpp"
+#include "kernels/parallel.hpp"
 
 namespace fxsim::exact {
 
@@ -21,24 +24,26 @@ struct TileClass {
   const PixelClass* x = nullptr;
   RunPlan runs;
   Panels panels;
-  std::vector<Segment> segments;
-  LineVector<std::int32_t> start;  // a column
+  std::vector<std::vector<Segment>> segments;  // of each panel
+  LineVector<std::int32_t> start;              // a column
 
-  // Cuts the runs into segments of at most `terms` products.
-  void cut(std::int64_t terms) {
-    const std::int64_t per_group = 4 / runs.element_bytes;
-    const std::int64_t most = std::max<std::int64_t>(terms / per_group, 1);
-    const std::int64_t groups = runs.groups();
-    if (groups > most) {
-      for (std::int64_t run = 0; run < runs.runs(); ++run) {
-        for (std::int64_t g = 0; g < groups; g += most) segments.push_back({run, 1, g, std::min(most, groups - g)});
-      }
-      return;
-    }
-    const std::int64_t together = most / std::max<std::int64_t>(groups, 1);
-    for (std::int64_t run = 0; run < runs.runs(); run += together) {
-      segments.push_back({run, std::min(together, runs.runs() - run), 0, groups});
-    }
+  std::int64_t all_groups() const { return runs.runs() * runs.groups(); }
+
+  // Cuts every panel's groups into segments. False: a single group may leave 32 bits.
+  bool cut(int image_bits) {
+    segments.assign(static_cast<std::size_t>(panels.panels()), {});
+    std::atomic<bool> possible = true;
+    parallel_for(panels.panels(), [&](std::int64_t panel) {
+      SegmentCutter cutter(runs, panels, panel, image_bits);
+      if (!cutter.run(segments[static_cast<std::size_t>(panel)])) possible = false;
+    });
+    return possible;
+  }
+
+  std::int64_t most_segments() const {
+    std::size_t most = 0;
+    for (const std::vector<Segment>& own : segments) most = std::max(most, own.size());
+    return static_cast<std::int64_t>(most);
   }
 };
 
@@ -72,6 +77,7 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
     sums[i] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[i % width.cols]);
   }
   std::int32_t part[kMostTile];
+  const std::vector<Segment>& segments = own.segments[static_cast<std::size_t>(place.panel)];
   isa::TileCall call;
   call.pitch = place.pitch;
   call.start = kZeros;
@@ -79,7 +85,7 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
   call.out_stride = width.cols;
   for (int u = 0; u < scheme.image.limbs.count; ++u) {
     for (int v = 0; v < scheme.columns.limbs.count; ++v) {
-      for (const Segment& segment : own.segments) {
+      for (const Segment& segment : segments) {
         call.image = image.data(u) + place.pixel + segment.group * 4;
         call.runs = own.runs.offsets.data() + segment.run;
         call.run_count = segment.runs;

@@ -1,0 +1,64 @@
+// Results that are sums of 32 bits, the bias in them, rounded once: a stretch of a line at a time, in 32-bit lanes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernels/exact/tile_sums.hpp"
+#include "kernels/generic/finish.hpp"
+#include "kernels/generic/round32.hpp"
+
+namespace fxsim::exact {
+
+class Rounder {
+ public:
+  Rounder(const GemmCall& call, const isa::Kernels& kernels)
+      : call_(call),
+        kernels_(kernels),
+        fl_(call.a.format.fl + call.b.format.fl),
+        round_(kernels, call.output, call.output.format.fl - fl_, call.out.storage, call.count) {}
+
+  bool possible() const { return round_.possible(); }
+
+  // Where the sums of a stretch are collected, row by row without gaps; at most generic::kBlock32 of them.
+  std::int32_t* sums() { return sums_.data(); }
+
+  // Rounds and stores the collected sums of `tile`.
+  void run(const generic::Tile& tile, Events& events) {
+    const Quantizer& q = call_.output;
+    if (q.stochastic) generic::fill_tile_bits(call_, tile, q, Site::kOutput, kernels_.philox, u_.data());
+    const std::int64_t row_stride = tile.row_step * call_.out.row_stride;
+    const std::int64_t run = row_stride == tile.cols ? tile.size() : tile.cols;
+    const std::int64_t first = tile.m0 * call_.out.row_stride + tile.n0;
+    BlockTally tally;
+    for (std::int64_t at = 0; at < tile.size(); at += run) {
+      const std::int64_t place = first + at / tile.cols * row_stride;
+      if (!round_.run(sums_.data() + at, run, u_.data() + at, call_.out.data, place, nullptr, tally)) {
+        return run_general(tile, events);
+      }
+    }
+    if (q.stochastic) events.random_draws += tile.size();
+    events.output_overflows += tally.overflows;
+    events.inexact += tally.inexact;
+    events.round_to_zero += tally.round_to_zero;
+  }
+
+ private:
+  void run_general(const generic::Tile& tile, Events& events) {
+    std::array<std::int64_t, generic::kBlock32> values;
+    for (std::int64_t i = 0; i < tile.size(); ++i)
+      values[static_cast<std::size_t>(i)] = sums_[static_cast<std::size_t>(i)];
+    generic::Scratch scratch;
+    scratch.reserve(tile.size());
+    generic::finish_tile(call_, &kernels_, tile, values.data(), fl_, false, scratch, events);
+  }
+
+  const GemmCall& call_;
+  const isa::Kernels& kernels_;
+  int fl_;
+  generic::Round32<std::int32_t> round_;
+  std::array<std::int32_t, generic::kBlock32> sums_;
+  std::array<std::uint32_t, generic::kBlock32> u_;
+};
+
+}  // namespace fxsim::exact
