@@ -223,10 +223,10 @@ def test_rows_carry_the_derived_column() -> None:
 def test_files_that_are_not_counts_are_refused() -> None:
     with pytest.raises(ValueError, match="its kind is not 'fxsim counts'"):
         Counts.from_json("[]")
-    with pytest.raises(ValueError, match="counts of version 9 given; this fxsim reads version 1"):
+    with pytest.raises(ValueError, match="counts of version 9 given; this fxsim reads version 2"):
         Counts.from_json('{"kind": "fxsim counts", "version": 9}')
     with pytest.raises(ValueError, match="lacks 'columns'"):
-        Counts.from_json('{"kind": "fxsim counts", "version": 1}')
+        Counts.from_json('{"kind": "fxsim counts", "version": 2}')
     with pytest.raises(ValueError, match="a record of counts lacks layer"):
         Counts.from_csv("pass_,op\nfwd,linear\n")
 

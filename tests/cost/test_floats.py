@@ -49,6 +49,13 @@ def test_convolution_and_its_gradients(triples: Triples, stride: int, padding: i
     assert_counts(forward, [(a, b) for a, b, _ in met], y.numel() * w[0].numel())
     assert_counts(dgrad, [(g, b) for _, b, g in met], x.numel() * w[:, 0].numel() // groups)
     assert_counts(wgrad, [(g, a) for a, _, g in met], w.numel() * y[:, 0].numel())
+    assert [(r.kernel_h, r.kernel_w, r.c_in) for r in (forward, dgrad, wgrad)] == [
+        (3, 2, 4 // groups),
+        (3, 2, 6 // groups),
+        (1, 1, wgrad.k),
+    ]
+    elements = [(r.a_elements, r.b_elements, r.elements_written) for r in (forward, dgrad, wgrad)]
+    assert elements == [tuple(t.numel() for t in each) for each in ((x, w, y), (y, w, x), (y, x, w))]
     assert forward.nnz_a == int((x != 0).sum())
     assert forward.nnz_b == int((w != 0).sum())
     assert (forward.elements_read, forward.elements_written) == (x.numel() + w.numel(), y.numel())

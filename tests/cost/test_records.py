@@ -52,6 +52,7 @@ def assert_operands(record: OpRecord, a: FixedTensor, b: FixedTensor, result: Fi
     assert (record.a, record.b) == (str(a.format), str(b.format))
     assert record.nnz_a == sum(raw != 0 for raw in a.raw.flatten().tolist())
     assert record.nnz_b == sum(raw != 0 for raw in b.raw.flatten().tolist())
+    assert (record.a_elements, record.b_elements) == (a.numel(), b.numel())
     assert record.elements_read == a.numel() + b.numel() + bias
     assert record.elements_written == result.numel()
 
@@ -70,11 +71,13 @@ def test_convolution_and_its_gradients(triples: Triples, stride: int, padding: i
     record = only(lambda: ops.conv2d(x, w, bias, **shape))  # type: ignore[arg-type]
     assert record.pass_ is Pass.FWD
     assert record.batch == 2
+    assert (record.kernel_h, record.kernel_w, record.c_in) == (3, 2, 4 // groups)
     assert_macs(record, [(a, b) for a, b, _ in met], y.numel() * w[0].numel())
     assert_operands(record, x, w, y, bias.numel())
 
     record = only(lambda: ops.conv2d_dgrad(g, w, (6, 5), **shape))  # type: ignore[arg-type]
     assert record.pass_ is Pass.DGRAD
+    assert (record.kernel_h, record.kernel_w, record.c_in) == (3, 2, 6 // groups)
     assert_macs(record, [(a, b) for _, b, a in met], x.numel() * w[:, 0].numel() // groups)
     assert_operands(record, g, w, x)
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fxsim.cost.counts import Counts
 from fxsim.cost.watch import Watch
+from fxsim.ops.details import Look
 from fxsim.ops.records import OpRecord, listen
 
 
 @contextmanager
-def count(*, keep_order: bool = False, floats: bool = True, float_zeros: bool = False) -> Iterator[Counts]:
+def count(
+    *,
+    level: int = 0,
+    group: tuple[int, int] = (1, 1),
+    keep_order: bool = False,
+    floats: bool = True,
+    float_zeros: bool = False,
+) -> Iterator[Counts]:
     """Count every op executed inside the block, forward and backward, on whichever thread.
 
+    level: how closely the operands of integer products are looked at. 0: counts only. 1: also the non-zeros of each
+        row and column, which arrays that skip zeros need. 2: also the pairs of non-zeros of each output, and
+        histograms of needed and of set bits, for arrays that take a value's bits one by one. Levels 1 and 2 write the
+        matrices out and keep what they find of every call: they are for a few batches, not for a training.
+    group: at level 2, (rows, lanes) of the elements whose greatest number of bits counts together (see `Look`).
     keep_order: also keep each record, in the order of execution (`Counts.ordered`); grows with every op.
     floats: also watch torch's own float ops on this thread: products become records with format fp32, other
         arithmetic is listed in `Counts.uncounted`. Without it, only fxsim's ops are seen.
@@ -23,21 +37,25 @@ def count(*, keep_order: bool = False, floats: bool = True, float_zeros: bool = 
 
     The counts may be read inside the block as well. Blocks nest; each counts everything inside it.
 
+    Raises:
+        ValueError: the level is none, a group is empty, or a surrounding block counts other groups.
+
     Example:
         with fx.count() as counts:
             loss = criterion(model(x), y)
             loss.backward()
         counts.by("layer", "pass_")["conv1", "fwd"].macs
     """
+    look = Look(level, *group)
     counts = Counts(keep_order=keep_order)
     lock = threading.Lock()  # the watch delivers on this thread while listeners may be called on another
 
     def add(record: OpRecord) -> None:
         with lock:
-            counts.add(record)
+            counts.add(record if level or record.detail is None else dataclasses.replace(record, detail=None))
 
     with ExitStack() as stack:
-        stack.enter_context(listen(add))
+        stack.enter_context(listen(add, look))
         if floats:
             stack.enter_context(Watch(add, counts.add_uncounted, look_for_zeros=float_zeros))
         yield counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final, cast, final, overload
 
 from fxsim.cost import table
 from fxsim.cost.totals import Total, count_values, total, violations
+from fxsim.ops.details import Detail
 from fxsim.ops.records import COUNTS, IDENTITY, OpRecord
 
 _Key = tuple[object, ...]
@@ -37,12 +39,13 @@ class Counts:
     `keep_order=True` every record is kept besides, in the order of execution.
     """
 
-    __slots__ = ("_order", "_running", "_sums", "_uncounted")
+    __slots__ = ("_details", "_order", "_running", "_sums", "_uncounted")
 
     def __init__(self, records: Iterable[OpRecord] = (), *, keep_order: bool = False) -> None:
         self._sums: dict[_Key, list[int]] = {}
         self._running = [0] * (len(COUNTS) + 1)
         self._order: list[OpRecord] | None = [] if keep_order else None
+        self._details: dict[_Key, list[Detail]] = {}
         self._uncounted: dict[str, tuple[int, int]] = {}
         for record in records:
             self.add(record)
@@ -54,6 +57,8 @@ class Counts:
         sums = self._sums.get(key)
         self._sums[key] = list(values) if sums is None else list(map(operator.add, sums, values))
         self._running = list(map(operator.add, self._running, values))
+        if record.detail is not None:
+            self._details.setdefault(key, []).append(record.detail)
         if self._order is not None:
             self._order.append(record)
 
@@ -87,14 +92,17 @@ class Counts:
     def records(self) -> tuple[OpRecord, ...]:
         """One record for each distinct (layer, pass, op, shape, formats), in order of first execution.
 
-        Counts are summed over its `calls`; shapes are those of one call.
+        Counts are summed over its `calls`, and details joined if every call has one; shapes are those of one call.
         """
         return tuple(self._record(key, sums) for key, sums in self._sums.items())
 
-    @staticmethod
-    def _record(key: _Key, sums: list[int]) -> OpRecord:
+    def _record(self, key: _Key, sums: list[int]) -> OpRecord:
         names = (*IDENTITY, "calls", *COUNTS)
-        return table.to_record(dict(zip(names, (*key, *sums), strict=True)))
+        record = table.to_record(dict(zip(names, (*key, *sums), strict=True)))
+        detail = Detail.joined(self._details.get(key, ()))
+        if detail is None or len(detail.a_row_nnz) != record.m * record.groups * record.calls:
+            return record
+        return dataclasses.replace(record, detail=detail)
 
     @property
     def ordered(self) -> tuple[OpRecord, ...]:
@@ -204,7 +212,7 @@ class Counts:
         return counts
 
     def to_csv(self) -> str:
-        """The rows as CSV text with a header; the order of records and the uncounted ops are in JSON only."""
+        """The rows as CSV text with a header; order, details and uncounted ops are in JSON only."""
         return table.to_csv(self.records)
 
     @classmethod
@@ -219,12 +227,16 @@ class Counts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
             return NotImplemented
-        return (self._sums, self._running, self._order, self._uncounted) == (
+        return (self._sums, self._joined_details(), self._running, self._order, self._uncounted) == (
             other._sums,
+            other._joined_details(),
             other._running,
             other._order,
             other._uncounted,
         )
+
+    def _joined_details(self) -> dict[_Key, Detail | None]:
+        return {key: Detail.joined(parts) for key, parts in self._details.items()}
 
     __hash__ = None  # type: ignore[assignment]
 

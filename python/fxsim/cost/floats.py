@@ -33,6 +33,7 @@ class _Product:
     written: int
     batch: int = 1
     groups: int = 1
+    kernel: tuple[int, int] = (1, 1)
     valid_macs: int | None = None
 
     def record(self, look_for_zeros: bool) -> OpRecord:
@@ -50,6 +51,10 @@ class _Product:
             k=k,
             batch=self.batch,
             groups=self.groups,
+            kernel_h=self.kernel[0],
+            kernel_w=self.kernel[1],
+            a_elements=self.a.numel(),
+            b_elements=self.b.numel(),
             a=name,
             b=name,
             accumulator=name,
@@ -89,11 +94,11 @@ class _Convolution:
 
     def forward(self, pass_: Pass = Pass.FWD) -> _Product:
         shape = (self._pixels(self.y), self._outputs, self._inputs * self._taps)
-        return self._product(pass_, shape, self.x, self.weight, self.geometry.forward_pairs, self.y)
+        return self._product(pass_, shape, self.x, self.weight, self.geometry.forward_pairs, self.y, self._kernel)
 
     def dgrad(self, pass_: Pass = Pass.DGRAD) -> _Product:
         shape = (self._pixels(self.x), self._inputs, self._outputs * self._taps)
-        return self._product(pass_, shape, self.y, self.weight, self.geometry.dgrad_pairs, self.x)
+        return self._product(pass_, shape, self.y, self.weight, self.geometry.dgrad_pairs, self.x, self._kernel)
 
     def wgrad(self) -> _Product:
         shape = (self._outputs, self._inputs * self._taps, self._pixels(self.y))
@@ -107,11 +112,12 @@ class _Convolution:
         b: Tensor,
         pairs: Callable[[Tensor, Tensor], Tensor],
         result: Tensor,
+        kernel: tuple[int, int] = (1, 1),
     ) -> _Product:
         groups = self.geometry.groups
         channel_pairs = groups * self._inputs * self._outputs
         valid_macs = len(self.x) * self.geometry.valid_positions() * channel_pairs
-        return _Product("conv", pass_, shape, a, b, pairs, result.numel(), len(self.x), groups, valid_macs)
+        return _Product("conv", pass_, shape, a, b, pairs, result.numel(), len(self.x), groups, kernel, valid_macs)
 
     @staticmethod
     def _pixels(tensor: Tensor) -> int:
@@ -128,6 +134,11 @@ class _Convolution:
     @property
     def _taps(self) -> int:
         return math.prod(self.weight.shape[2:])
+
+    @property
+    def _kernel(self) -> tuple[int, int]:
+        *higher, width = self.weight.shape[2:]
+        return math.prod(higher), width
 
 
 def _geometry(x: Tensor, weight: Tensor, options: Sequence[Any]) -> Geometry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
 from fxsim.cost.totals import bit_operations
+from fxsim.ops.details import Detail
 from fxsim.ops.records import COUNTS, IDENTITY, OpRecord, Pass
 
 Row: TypeAlias = dict[str, str | int]
@@ -18,7 +20,7 @@ COLUMNS: Final = (*IDENTITY, "calls", *COUNTS)
 """Columns that make up a record; a row has `bit_operations` besides."""
 
 _KIND: Final = "fxsim counts"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _TEXTS: Final = frozenset({"layer", "pass_", "op", "a", "b", "accumulator", "output"})
 
 
@@ -82,8 +84,8 @@ def to_json(
         "kind": _KIND,
         "version": _VERSION,
         "columns": COLUMNS,
-        "records": [_cells(each) for each in records],
-        "ordered": None if ordered is None else [_cells(each) for each in ordered],
+        **_listed("records", records),
+        **({"ordered": None, "ordered_details": None} if ordered is None else _listed("ordered", ordered)),
         "total": dict(total),
         "uncounted": [
             {"op": op, "calls": calls, "elements_written": elements} for op, (calls, elements) in uncounted.items()
@@ -104,10 +106,9 @@ def from_json(text: str) -> Content:
     if content.get("version") != _VERSION:
         raise ValueError(f"counts of version {content.get('version')} given; this fxsim reads version {_VERSION}")
     try:
-        columns, ordered = content["columns"], content["ordered"]
         return Content(
-            records=_from_cells(columns, content["records"]),
-            ordered=None if ordered is None else _from_cells(columns, ordered),
+            records=_from_list("records", content),
+            ordered=None if content["ordered"] is None else _from_list("ordered", content),
             total={name: int(content["total"][name]) for name in ("calls", *COUNTS)},
             uncounted={
                 each["op"]: (int(each["calls"]), int(each["elements_written"])) for each in content["uncounted"]
@@ -117,8 +118,19 @@ def from_json(text: str) -> Content:
         raise ValueError(f"this file of counts is incomplete: it lacks {missing}") from None
 
 
-def _from_cells(columns: list[str], lines: list[list[str | int]]) -> list[OpRecord]:
-    return [to_record(dict(zip(columns, cells, strict=True))) for cells in lines]
+def _listed(name: str, records: Iterable[OpRecord]) -> dict[str, Any]:
+    """Records as lists of cells, and the details of those that have one, by place in the list."""
+    kept = tuple(records)
+    details = {str(place): each.detail.plain() for place, each in enumerate(kept) if each.detail is not None}
+    return {name: [_cells(each) for each in kept], f"{name}_details": details}
+
+
+def _from_list(name: str, content: dict[str, Any]) -> list[OpRecord]:
+    columns: list[str] = content["columns"]
+    records = [to_record(dict(zip(columns, cells, strict=True))) for cells in content[name]]
+    for place, plain in content[f"{name}_details"].items():
+        records[int(place)] = dataclasses.replace(records[int(place)], detail=Detail.of(plain))
+    return records
 
 
 def _cells(record: OpRecord) -> list[str | int]:

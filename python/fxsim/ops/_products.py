@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fxsim.formats import Format
 from fxsim.ops import _bridge, records
-from fxsim.ops._geometry import Conv, View, matrix
+from fxsim.ops._geometry import Conv, Pair, View, matrix
+from fxsim.ops._looks import look_at
 from fxsim.ops._plan import ONE, GemmPlan
 from fxsim.ops._publish import Site, non_zeros, sum_events
 from fxsim.ops._zeros import Zeros, count_macs, zeros
@@ -31,7 +32,7 @@ class Product(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, and the whole tensors."""
+    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, the whole tensors, and the taps in K."""
 
     m: int
     n: int
@@ -41,6 +42,7 @@ class Shape(NamedTuple):
     b: Tensor
     bias: Tensor | None
     out: Tensor
+    kernel: Pair = (1, 1)
 
 
 def linear(
@@ -119,7 +121,7 @@ def conv2d(
         columns = slice(group * width, (group + 1) * width)
         base = site.index_offset + group * width
         products.append(Product(a, b, rows[:, columns], base, None if bias is None else bias[columns]))
-    shape = Shape(conv.pixels, width, conv.depth, conv.groups, x, weight, bias, out)
+    shape = Shape(conv.pixels, width, conv.depth, conv.groups, x, weight, bias, out, conv.kernel)
     _execute(products, plan, site, conv.co, shape)
     return out.permute(0, 3, 1, 2)
 
@@ -144,7 +146,7 @@ def conv2d_dgrad(
         base = site.index_offset + group * width
         products.append(Product(a, b, rows[:, group * width : (group + 1) * width], base))
     depth = conv.co // conv.groups * conv.kernel[0] * conv.kernel[1]
-    shape = Shape(m, width, depth, conv.groups, grad, weight, None, out)
+    shape = Shape(m, width, depth, conv.groups, grad, weight, None, out, conv.kernel)
     _execute(products, plan, site, conv.c, shape)
     return out.permute(0, 3, 1, 2)
 
@@ -245,7 +247,8 @@ def _record(
     products: Sequence[Product], events: Sequence[_bridge.Events], plan: GemmPlan, site: Site, shape: Shape
 ) -> OpRecord:
     a, b = [zeros(product.a) for product in products], [zeros(product.b) for product in products]
-    read = shape.a.numel() + shape.b.numel() + (0 if shape.bias is None else shape.bias.numel())
+    a_elements, b_elements = shape.a.numel(), shape.b.numel()
+    look = records.look()
     return OpRecord(
         layer=site.layer,
         pass_=site.pass_,
@@ -255,14 +258,19 @@ def _record(
         k=shape.k,
         batch=site.batch,
         groups=shape.groups,
+        kernel_h=shape.kernel[0],
+        kernel_w=shape.kernel[1],
+        a_elements=a_elements,
+        b_elements=b_elements,
         a=plan.a_text,
         b=plan.b_text,
         accumulator=plan.accumulator_text,
         output=plan.output_text,
         nnz_a=_non_zeros(a, shape.a),
         nnz_b=_non_zeros(b, shape.b),
-        elements_read=read,
+        elements_read=a_elements + b_elements + (0 if shape.bias is None else shape.bias.numel()),
         elements_written=shape.out.numel(),
+        detail=look_at([(each.a, each.b) for each in products], look) if look.level else None,
         **count_macs(zip(a, b, strict=True))._asdict(),
         **sum_events(events),
     )

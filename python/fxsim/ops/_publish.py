@@ -119,9 +119,15 @@ def publish_elementwise(
 
 
 def publish_float_product(
-    site: Site, shape: tuple[int, int, int], groups: int, pad_macs: int, elements: tuple[int, int]
+    site: Site,
+    shape: tuple[int, int, int],
+    elements: tuple[int, int, int],
+    *,
+    groups: int = 1,
+    pad_macs: int = 0,
+    kernel: tuple[int, int] = (1, 1),
 ) -> None:
-    """A record of a float32 product; `elements` are those read and written."""
+    """A record of a float32 product; `elements` are those of operands a and b, and those written."""
     m, n, k = shape
     macs = m * n * k * groups
     records.publish(
@@ -134,6 +140,10 @@ def publish_float_product(
             k=k,
             batch=site.batch,
             groups=groups,
+            kernel_h=kernel[0],
+            kernel_w=kernel[1],
+            a_elements=elements[0],
+            b_elements=elements[1],
             a=records.FLOAT32,
             b=records.FLOAT32,
             accumulator=records.FLOAT32,
@@ -141,8 +151,8 @@ def publish_float_product(
             macs=macs,
             pad_macs=pad_macs,
             nz_macs=macs - pad_macs,
-            elements_read=elements[0],
-            elements_written=elements[1],
+            elements_read=elements[0] + elements[1],
+            elements_written=elements[2],
         )
     )
 

@@ -163,11 +163,20 @@ def _publish(here: Backward, conv: Conv, needs: list[bool]) -> None:
     if needs[0]:
         pads = pairs * (pixels * taps - conv.pairs())
         shape = (pixels, c, co * taps)
-        publish_float_product(here.site(Role.GRAD_INPUT), shape, conv.groups, pads, (grads + weights, inputs))
+        publish_float_product(
+            here.site(Role.GRAD_INPUT),
+            shape,
+            (grads, weights, inputs),
+            groups=conv.groups,
+            pad_macs=pads,
+            kernel=conv.kernel,
+        )
     if needs[1]:
         pads = pairs * (conv.pixels * taps - conv.pairs())
         shape = (co, conv.depth, conv.pixels)
-        publish_float_product(here.site(Role.GRAD_WEIGHT), shape, conv.groups, pads, (grads + inputs, weights))
+        publish_float_product(
+            here.site(Role.GRAD_WEIGHT), shape, (grads, inputs, weights), groups=conv.groups, pad_macs=pads
+        )
     if needs[2]:
         publish_float_sum(here.site(Role.GRAD_BIAS), grads, conv.co)
 

@@ -131,13 +131,13 @@ def _float_gradients(
     if needs[0]:
         weight = _words.carrier(weight_raw, layer.weight, dtype)
         product = torch.mm(g, weight)
-        _publish(here, Role.GRAD_INPUT, (rows, depth, features), g.numel() + weight.numel(), product.numel())
+        _publish(here, Role.GRAD_INPUT, (rows, depth, features), (g.numel(), weight.numel(), product.numel()))
         offset = _layer.per_sample(x_raw.shape, depth)
         grad_x = here.round(product, Role.GRAD_INPUT, offset).view(x_raw.shape)
     if needs[1]:
         x = _words.carrier(rows_of(x_raw), layer.activation.format, dtype)
         product = torch.mm(g.t(), x)
-        _publish(here, Role.GRAD_WEIGHT, (features, depth, rows), g.numel() + x.numel(), product.numel())
+        _publish(here, Role.GRAD_WEIGHT, (features, depth, rows), (g.numel(), x.numel(), product.numel()))
         grad_weight = here.round(product, Role.GRAD_WEIGHT)
     if needs[2]:
         if records.listening():
@@ -146,9 +146,9 @@ def _float_gradients(
     return grad_x, grad_weight, grad_bias
 
 
-def _publish(here: Backward, role: Role, shape: tuple[int, int, int], read: int, written: int) -> None:
+def _publish(here: Backward, role: Role, shape: tuple[int, int, int], elements: tuple[int, int, int]) -> None:
     if records.listening():
-        publish_float_product(here.site(role), shape, 1, 0, (read, written))
+        publish_float_product(here.site(role), shape, elements)
 
 
 def _fake_linear(

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
+from fxsim.ops.details import Detail, Look
+
 FLOAT32: Final = "fp32"
 """Format text of operands that were float32 rather than fixed point."""
 
@@ -78,9 +80,12 @@ class OpRecord(OpCounts):
     m, n, k: the shape of one GEMM; an elementwise op has m elements, n = 1 and k = 0.
     batch: samples of the batch the op covered; they are part of m or k already, so no factor of macs.
     groups: independent GEMMs of that shape (convolution groups, leading dimensions of a matmul).
+    kernel_h, kernel_w: the taps among k, which is kernel_h * kernel_w * channels; 1 where k is not made so.
+    a_elements, b_elements: distinct elements of the operand tensors, where a GEMM may meet one many times.
     a, b, accumulator, output: texts; a and b name formats ("<8,4>", "u<8,4>", "fp32"; b is "" where there
         is none), the other two may say more (modes, or "exact").
     calls: executions summed here, 1 when published.
+    detail: what a closer look found, None where nobody asked for one.
     """
 
     layer: str
@@ -91,17 +96,29 @@ class OpRecord(OpCounts):
     k: int
     batch: int = 1
     groups: int = 1
+    kernel_h: int = 1
+    kernel_w: int = 1
+    a_elements: int = 0
+    b_elements: int = 0
     a: str
     b: str = ""
     accumulator: str = ""
     output: str = ""
     calls: int = 1
+    detail: Detail | None = None
+
+    @property
+    def c_in(self) -> int:
+        """Channels that make k together with the taps."""
+        return self.k // (self.kernel_h * self.kernel_w)
 
 
 COUNTS: Final = tuple(field.name for field in dataclasses.fields(OpCounts))
 """Names of the count fields, in order."""
 
-IDENTITY: Final = tuple(field.name for field in dataclasses.fields(OpRecord) if field.name not in (*COUNTS, "calls"))
+IDENTITY: Final = tuple(
+    field.name for field in dataclasses.fields(OpRecord) if field.name not in (*COUNTS, "calls", "detail")
+)
 """Names of the fields that say what was executed, in order: records equal in these may be summed."""
 
 Listener: TypeAlias = Callable[[OpRecord], None]
@@ -111,10 +128,12 @@ Listener: TypeAlias = Callable[[OpRecord], None]
 class _Hub:
     """The listeners of this process. One for all threads: a backward pass may run on a thread of its own."""
 
-    __slots__ = ("_lock", "listeners")
+    __slots__ = ("_lock", "listeners", "look", "looks")
 
     def __init__(self) -> None:
         self.listeners: tuple[Listener, ...] = ()
+        self.looks: tuple[Look, ...] = ()
+        self.look = Look()
         self._lock = threading.RLock()
 
     def publish(self, record: OpRecord) -> None:
@@ -122,14 +141,26 @@ class _Hub:
             for listener in self.listeners:
                 listener(record)
 
-    def add(self, listener: Listener) -> None:
+    def add(self, listener: Listener, look: Look) -> None:
         with self._lock:
+            other = next((each for each in self.looks if each.level == look.level == 2 and each != look), None)
+            if other is not None:
+                raise ValueError(
+                    f"count: group ({look.rows}, {look.lanes}) given inside a count of level 2 with group "
+                    f"({other.rows}, {other.lanes}); give both the same"
+                )
             self.listeners = (*self.listeners, listener)
+            self._set_looks((*self.looks, look))
 
     def remove(self, listener: Listener) -> None:
         with self._lock:
             last = len(self.listeners) - 1 - self.listeners[::-1].index(listener)
             self.listeners = self.listeners[:last] + self.listeners[last + 1 :]
+            self._set_looks(self.looks[:last] + self.looks[last + 1 :])
+
+    def _set_looks(self, looks: tuple[Look, ...]) -> None:
+        self.looks = looks
+        self.look = max(looks, key=lambda each: each.level, default=Look())
 
 
 _HUB: Final = _Hub()
@@ -138,6 +169,11 @@ _HUB: Final = _Hub()
 def listening() -> bool:
     """Whether a record published now would be heard. Ask before counting anything."""
     return bool(_HUB.listeners)
+
+
+def look() -> Look:
+    """How closely a record published now has to look at its operands: as the most curious listener wants it."""
+    return _HUB.look
 
 
 def publish(record: OpRecord) -> None:
@@ -150,12 +186,17 @@ def publish(record: OpRecord) -> None:
 
 
 @contextmanager
-def listen(listener: Listener) -> Iterator[None]:
+def listen(listener: Listener, look: Look | None = None) -> Iterator[None]:
     """Let `listener` hear every record published inside the block, whichever thread publishes it.
 
     Blocks nest, and each listener hears everything. After the block the listener is never called again.
+
+    look: how closely the operands of products are to be looked at; a listener may get more detail than it asked for.
+
+    Raises:
+        ValueError: another listener is at level 2 with groups of another shape.
     """
-    _HUB.add(listener)
+    _HUB.add(listener, look or Look())
     try:
         yield
     finally:
