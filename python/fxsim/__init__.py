@@ -1,6 +1,6 @@
 """fxsim: bit-accurate fixed-point arithmetic for deep nets."""
 
-from fxsim import autograd, isa, nn, optim, policies
+from fxsim import autograd, export, isa, nn, optim, policies
 from fxsim.accumulator import Accumulator
 from fxsim.cost.counting import count
 from fxsim.formats import Format
@@ -54,6 +54,7 @@ __all__ = [
     "conv2d",
     "convert",
     "count",
+    "export",
     "float_parts",
     "fold_batch_norm",
     "fuse",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import torch
 
@@ -46,15 +46,29 @@ def word_plan_of(text: str) -> WordPlan:
     return word_plan(Quantizer.parse(text))
 
 
+class Asked(NamedTuple):
+    """The arguments of `gemm_plan`."""
+
+    name: str
+    accumulator: Accumulator
+    a: Format
+    b: Format
+    k: int
+    bias: Format | None = None
+    out: Quantizer | None = None
+    product_format: Format | None = None
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class GemmPlan:
-    """A product settled: the core's accumulator and last rounding, the result, texts for records.
+    """A product settled: what was asked for, the core's accumulator and last rounding, the result, texts for records.
 
     output_rounds is false where the accumulator's integer is the result as it stands; `output` then only
     names the result's format. rounds_by_chance tells whether any site needs random bits.
     """
 
+    asked: Asked
     accumulator: _bridge.CoreAccumulator
     output: _bridge.CoreQuantizer
     output_rounds: bool
@@ -87,6 +101,7 @@ def gemm_plan(
     resolved = resolve(accumulator, a, b, k, bias=bias, out=out, product_format=product_format, op=name)
     sites = (resolved.product, resolved.inner, resolved.outer, resolved.output)
     return GemmPlan(
+        asked=Asked(name, accumulator, a, b, k, bias, out, product_format),
         accumulator=_bridge.accumulator(resolved),
         output=_bridge.quantizer(resolved.output or Quantizer(resolved.result)),
         output_rounds=resolved.output is not None,

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from fxsim.formats import Format
-from fxsim.ops import _bridge, records
+from fxsim.ops import _bridge, executions, records
 from fxsim.ops._geometry import Conv, Pair, View, matrix
 from fxsim.ops._looks import look_at
 from fxsim.ops._plan import ONE, GemmPlan
 from fxsim.ops._publish import Site, non_zeros, sum_events
 from fxsim.ops._zeros import Zeros, count_macs, zeros
+from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
 
 _INDEX: Final = re.compile(r"output index (\d+)")
@@ -180,7 +181,7 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
     out = torch.empty((1, channels), dtype=dtype)
     ones = View(torch.ones(1, dtype=ONE.dtype), ONE, (1, 1, 1), (1, 1, depth), (0, 0, 0, 0))
     listening = records.listening()
-    events = _run(Product(ones, columns, out, site.index_offset), plan, site, channels, listening)
+    events = run(Product(ones, columns, out, site.index_offset), plan, site, channels, listening)
     if listening:
         records.publish(
             OpRecord(
@@ -209,16 +210,19 @@ def _execute(products: Sequence[Product], plan: GemmPlan, site: Site, row_stride
     failures: list[OverflowError] = []
     for product in products:
         try:
-            events.append(_run(product, plan, site, row_stride, listening))
+            events.append(run(product, plan, site, row_stride, listening))
         except OverflowError as failure:
             failures.append(failure)
     if failures:
         raise min(failures, key=_first_index)
+    if executions.listening():
+        executions.publish(Execution(tuple(products), plan, site, row_stride))
     if listening:
         records.publish(_record(products, events, plan, site, shape))
 
 
-def _run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
+def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
+    """Fill `product.out`; events are counted only with `count`, and no record is published."""
     return _bridge.gemm(
         product.a,
         product.b,

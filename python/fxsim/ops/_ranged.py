@@ -111,7 +111,7 @@ def _sum(a: View, b: View, site: Site) -> Tensor:
     depth = _count(a.pixels if a.transposed else a.taps)
     plan = gemm_plan(site.name, _EXACT, a.format, b.format, depth)
     out = torch.empty((_rows_of(a), _rows_of(b)), dtype=plan.dtype)
-    _products._run(Product(a, b, out, 0), plan, site, out.shape[1], False)
+    _products.run(Product(a, b, out, 0), plan, site, out.shape[1], False)
     return out.double()
 
 
