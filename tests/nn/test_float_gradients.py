@@ -149,3 +149,13 @@ def test_a_gradient_that_is_not_a_number_names_the_layer() -> None:
     y = module(floats(5, 6))
     with pytest.raises(ValueError, match=r"^body\.fc: quantize grad_output: element \(0, 0\) is NaN"):
         y.backward(torch.full_like(y, torch.nan))
+
+
+def test_the_straight_through_estimator_has_a_derivative() -> None:
+    """Of a gradient penalty, for example: the second derivative passes where the first does."""
+    x = torch.tensor([0.5, 9.0, -0.25], requires_grad=True)
+    y = torch.ops.fxsim.quantize(x, "<8,4>", 0, 0, 0, "c", "clipped", "exact", "")[0]
+    (first,) = torch.autograd.grad((y**2).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    assert first.tolist() == [1.0, 0.0, -0.5]
+    assert second.tolist() == [2.0, 0.0, 2.0]

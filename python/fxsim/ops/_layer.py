@@ -92,8 +92,7 @@ class Backward(NamedTuple):
         """Under ste "clipped", 0 where the range was left; the gradient is changed in place."""
         if not self.plan.clips or clipped is None or not gradient.numel():
             return gradient
-        # NumPy's any stops at the first and reads bools thirty times as fast as torch's.
-        return gradient.masked_fill_(clipped, 0.0) if clipped.numpy().any() else gradient
+        return _words.clear(gradient, clipped)
 
     def _rounding(self, role: Role, per_sample: int) -> Site:
         number = stream(self.layer_id, role, self.call)
