@@ -2,6 +2,7 @@
 
 from fxsim import autograd, export, isa, nn, optim, policies
 from fxsim.accumulator import Accumulator
+from fxsim.cost import accelerators
 from fxsim.cost.counting import count
 from fxsim.formats import Format
 from fxsim.nn import (
@@ -46,6 +47,7 @@ __all__ = [
     "Quantizer",
     "RangedNumerics",
     "Stochastic",
+    "accelerators",
     "add",
     "attach",
     "autograd",
