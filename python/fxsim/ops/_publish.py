@@ -47,8 +47,8 @@ class EventCounts(Protocol):
     def inexact_carriers(self) -> int: ...
 
 
-class NoEvents(NamedTuple):
-    """Of an op that rounds nothing."""
+class EventSums(NamedTuple):
+    """Sums over calls of the core; nothing, for an op that rounds nothing."""
 
     product_overflows: int = 0
     step_overflows: int = 0

@@ -19,7 +19,9 @@ from fxsim.rounding import Quantizer
 Integers = npt.NDArray[Any]
 """An array of int64, or of Python ints where those are too narrow."""
 
-_SAFE_BITS: Final = 62
+SAFE_BITS: Final = 62
+"""Of integers that int64 carries with a bit to spare."""
+
 _SATURATING: Final = ("saturate", "saturate_symmetric", "saturate_zero")
 
 
@@ -39,7 +41,7 @@ def check_quantizer(name: str, what: str, quantizer: Quantizer) -> None:
             f"{name}: {what} is {quantizer}: a quotient has no largest value, so it must saturate; choose "
             f"{', '.join(_SATURATING)}"
         )
-    widest = _SAFE_BITS - fraction_bits(quantizer)
+    widest = SAFE_BITS - fraction_bits(quantizer)
     if quantizer.format.wl > widest:
         raise ValueError(
             f"{name}: {what} is {quantizer}: quotients are rounded to at most {widest} bits so; choose a narrower "
@@ -54,7 +56,7 @@ def magnitude(values: Integers) -> int:
 
 def widened(values: Integers, bits: int) -> Integers:
     """The same integers, as Python ints if `bits` bits do not fit in int64."""
-    return values.astype(object) if bits > _SAFE_BITS and values.dtype != object else values
+    return values.astype(object) if bits > SAFE_BITS and values.dtype != object else values
 
 
 def shifted(values: Integers, shift: int) -> Integers:

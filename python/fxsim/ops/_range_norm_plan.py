@@ -14,7 +14,8 @@ from fxsim.formats import Format
 from fxsim.normalization import check_constant, check_eps
 from fxsim.numerics import Numerics
 from fxsim.ops import _quotients
-from fxsim.ops._emit import emit
+from fxsim.ops._carried import Quotients
+from fxsim.ops._emit import emit, emit_blocks
 from fxsim.ops._plan import LayerPlan, WordPlan, layer_plan, word_plan
 from fxsim.ops._publish import Site
 from fxsim.ops._quotients import Integers, quotient_fl
@@ -99,7 +100,7 @@ def int64(raw: Tensor) -> npt.NDArray[np.int64]:
 
 
 def emit_quotients(
-    words: npt.NDArray[np.int64],
+    quotients: npt.NDArray[np.int64] | Quotients,
     shape: torch.Size,
     plan: WordPlan,
     site: Site,
@@ -108,7 +109,10 @@ def emit_quotients(
     b: Format | None,
     read: int,
 ) -> Tensor:
-    """Quotient words rounded, in the shape of an image batch (N, C, H, W) or a vector (C,); the rest as in `emit`."""
+    """Quotients rounded, in the shape of an image batch (N, C, H, W) or a vector (C,); the rest as in `emit`."""
     image = len(shape) == 4
-    places = torch.from_numpy(words).view((shape[0], *shape[2:], shape[1]) if image else shape)
-    return emit(places, quotient_fl(plan), plan, site, dtype, a, b, read, channels_last=image)
+    places = (shape[0], *shape[2:], shape[1]) if image else tuple(shape)
+    if isinstance(quotients, Quotients):
+        return emit_blocks(quotients.blocks(), places, plan, site, dtype, a, b, read, channels_last=image)
+    words = torch.from_numpy(quotients).view(places)
+    return emit(words, quotient_fl(plan), plan, site, dtype, a, b, read, channels_last=image)

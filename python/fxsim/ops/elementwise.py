@@ -8,7 +8,7 @@ from fxsim.formats import Format
 from fxsim.ops import _arguments, _elementwise, _words, records
 from fxsim.ops._emit import emit
 from fxsim.ops._plan import word_plan
-from fxsim.ops._publish import NoEvents, publish_elementwise
+from fxsim.ops._publish import EventSums, publish_elementwise
 from fxsim.ops.quantize import quantizer_of
 from fxsim.ops.records import Pass
 from fxsim.rng import Key
@@ -83,5 +83,5 @@ def _bounded(name: str, x: FixedTensor, low: float | None, high: float | None) -
     raw = torch.clamp(x.raw, *_elementwise.raw_bounds(name, form, low, high))
     if records.listening():
         site = _arguments.site(name, Pass.FWD, None, 0, len(x) if x.ndim else 1)
-        publish_elementwise(site, str(form), str(form), x.numel(), NoEvents())
+        publish_elementwise(site, str(form), str(form), x.numel(), EventSums())
     return FixedTensor._trusted(raw, form)

@@ -76,7 +76,7 @@ def range_norm(
             raise ValueError(
                 f"{name}: x has shape {tuple(data.shape)}: statistics take 2 values a channel or more; give statistics"
             )
-        known = _range_norm.statistics(rows, constant)
+        known = _range_norm.statistics(rows, data.format, constant)
     else:
         known = _known(name, statistics, data)
     words = _range_norm.forward(rows, int64(gain.raw), int64(shift.raw), known, rules, plan.quantizer)

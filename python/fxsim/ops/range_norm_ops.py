@@ -64,7 +64,7 @@ def range_norm(
     here = Forward(plan.layer, layer, _OP, seed, layer_id, int(call), evaluation, index_offset, x.shape[0])
     raw, clipped = here.quantize_input(x, channels_last=True, mask=mask)
     rows = rows_of(raw)
-    known = Statistics(mean.numpy(), sigma.numpy()) if running else _range_norm.statistics(rows, constant)
+    known = Statistics(mean.numpy(), sigma.numpy()) if running else _range_norm.statistics(rows, plan.rules.x, constant)
     words = _range_norm.forward(rows, int64(weight_raw), int64(bias_raw), known, plan.rules, plan.output.quantizer)
     site = here.site(Role.OUTPUT, math.prod(x.shape[1:]))
     read = raw.numel() + 2 * channels
