@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, cast, final, overload
+from typing import Final, TypeAlias, cast, final, overload
 
 from fxsim.cost import table
 from fxsim.cost.totals import Total, count_values, total, violations
 from fxsim.ops.details import Detail
 from fxsim.ops.records import COUNTS, IDENTITY, OpRecord
 
-_Key = tuple[object, ...]
+Key: TypeAlias = tuple[object, ...]
 
-_identity: Final = cast(Callable[[OpRecord], _Key], operator.attrgetter(*IDENTITY))
+_identity: Final = cast(Callable[[OpRecord], Key], operator.attrgetter(*IDENTITY))
 
 GROUPINGS: Final = ("layer", "pass_", "op", "a", "b", "accumulator", "output", "format")
 """What `Counts.by` groups by; "format" is both operands' formats, as in "<8,4> x <6,5>"."""
@@ -42,23 +42,18 @@ class Counts:
     __slots__ = ("_details", "_order", "_running", "_sums", "_uncounted")
 
     def __init__(self, records: Iterable[OpRecord] = (), *, keep_order: bool = False) -> None:
-        self._sums: dict[_Key, list[int]] = {}
+        self._sums: dict[Key, list[int]] = {}
         self._running = [0] * (len(COUNTS) + 1)
         self._order: list[OpRecord] | None = [] if keep_order else None
-        self._details: dict[_Key, list[Detail]] = {}
+        self._details: dict[Key, list[Detail]] = {}
         self._uncounted: dict[str, tuple[int, int]] = {}
         for record in records:
             self.add(record)
 
     def add(self, record: OpRecord) -> None:
         """Take one record in."""
-        values = (record.calls, *count_values(record))
-        key = _identity(record)
-        sums = self._sums.get(key)
-        self._sums[key] = list(values) if sums is None else list(map(operator.add, sums, values))
-        self._running = list(map(operator.add, self._running, values))
-        if record.detail is not None:
-            self._details.setdefault(key, []).append(record.detail)
+        details = () if record.detail is None else (record.detail,)
+        self._add(_identity(record), (record.calls, *count_values(record)), details)
         if self._order is not None:
             self._order.append(record)
 
@@ -73,20 +68,30 @@ class Counts:
         Raises:
             ValueError: this keeps the order of records and `other` does not.
         """
-        for record in self._mergeable(other):
-            self.add(record)
+        if self._order is not None:
+            for record in self._ordered_of(other):
+                self.add(record)
+        else:
+            for key, values in other._sums.items():
+                self._add(key, values, other._details.get(key, ()))
         for left_out in other.uncounted:
             self.add_uncounted(left_out.op, left_out.elements_written, left_out.calls)
 
-    def _mergeable(self, other: Counts) -> tuple[OpRecord, ...]:
-        if self._order is None:
-            return other.records
+    def _add(self, key: Key, values: Sequence[int], details: Iterable[Detail]) -> None:
+        sums = self._sums.get(key)
+        self._sums[key] = list(values) if sums is None else list(map(operator.add, sums, values))
+        self._running = list(map(operator.add, self._running, values))
+        for detail in details:
+            self._details.setdefault(key, []).append(detail)
+
+    @staticmethod
+    def _ordered_of(other: Counts) -> Iterable[OpRecord]:
         if other._order is None:
             raise ValueError(
                 "merge: the order of records was kept here, but not by the other counts; "
                 "open both with keep_order=True, or neither"
             )
-        return tuple(other._order)
+        return other._order
 
     @property
     def records(self) -> tuple[OpRecord, ...]:
@@ -94,15 +99,25 @@ class Counts:
 
         Counts are summed over its `calls`, and details joined if every call has one; shapes are those of one call.
         """
-        return tuple(self._record(key, sums) for key, sums in self._sums.items())
+        return tuple(self.record(key, sums) for key, sums in self._sums.items())
 
-    def _record(self, key: _Key, sums: list[int]) -> OpRecord:
+    def sums(self) -> Iterable[tuple[Key, list[int]]]:
+        """What `records` is made of: values of IDENTITY, and calls with the COUNTS; faster where there are many."""
+        return self._sums.items()
+
+    def record(self, key: Key, sums: list[int]) -> OpRecord:
+        """The record of one item of `sums`."""
         names = (*IDENTITY, "calls", *COUNTS)
         record = table.to_record(dict(zip(names, (*key, *sums), strict=True)))
         detail = Detail.joined(self._details.get(key, ()))
         if detail is None or len(detail.a_row_nnz) != record.m * record.groups * record.calls:
             return record
         return dataclasses.replace(record, detail=detail)
+
+    @property
+    def has_details(self) -> bool:
+        """Whether any record has a detail."""
+        return bool(self._details)
 
     @property
     def ordered(self) -> tuple[OpRecord, ...]:
@@ -235,7 +250,7 @@ class Counts:
             other._uncounted,
         )
 
-    def _joined_details(self) -> dict[_Key, Detail | None]:
+    def _joined_details(self) -> dict[Key, Detail | None]:
         return {key: Detail.joined(parts) for key, parts in self._details.items()}
 
     __hash__ = None  # type: ignore[assignment]
