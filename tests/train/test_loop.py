@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from fxsim.cost.counts import Counts
+from fxsim.train import loop
 from fxsim.train.checkpoint import Checkpoint, ResumeWarning
 from fxsim.train.config import TrainConfig
 from fxsim.train.lines import MetricsLine, TestLine, TrainLine
 from fxsim.train.loop import resume, train
 from fxsim.train.observer import Plan, Progress
 from fxsim.train.recipe import recipe_for
-from fxsim.train.runfolder import COUNTS, METRICS, SWITCHES, RunFolder
+from fxsim.train.runfolder import COUNTS, METRICS, SWITCHES, WINDOWS, RunFolder
 
 Small = Callable[..., TrainConfig]
 
@@ -86,6 +87,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert first == second
     assert (one / SWITCHES).read_text() == (other / SWITCHES).read_text()
     assert json.loads((one / COUNTS).read_text()) == json.loads((other / COUNTS).read_text())
+    assert (one / WINDOWS).read_text() == (other / WINDOWS).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,7 @@ def test_a_run_leaves_its_folder(done: Path) -> None:
         "checkpoint.pt",
         "config.toml",
         "counts.json",
+        "counts.jsonl",
         "metrics.jsonl",
         "switches.jsonl",
     ]
@@ -171,6 +174,39 @@ def test_the_counts_of_the_run_are_those_of_its_lines(done: Path) -> None:
         assert counts.total.macs == sum(line.macs or 0 for line in own)
         assert counts.bit_operations == sum(line.bit_operations or 0 for line in own)
         assert counts.total.overflow_events == sum(line.overflow_events or 0 for line in own)
+
+
+def test_counts_over_time_add_up_and_end_with_the_inference(done: Path) -> None:
+    content = json.loads((done / COUNTS).read_text())
+    for run in ("adapt", "float32"):
+        windows = [each for each in RunFolder.open(done).windows() if each.run == run]
+        assert [(each.step, each.steps) for each in windows] == [*((step, 1) for step in range(1, 41)), (40, 0)]
+        whole = Counts()
+        for each in windows[:-1]:
+            whole.merge(each.counts)
+        assert whole == Counts.from_json(json.dumps(content[run]))
+        lines = [line for line in RunFolder.open(done).metrics() if line.run == run]
+        assert isinstance(lines[-1], TestLine)
+        assert lines[-1].finalized
+        assert windows[-1].counts.total.macs == lines[-1].macs
+
+
+def test_counts_over_time_cover_several_lines_where_there_are_many_steps(
+    done: Path, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "COUNT_WINDOWS", 4)
+    path = tmp_path / "run"
+    recorder = Recorder()
+    config = small(most_lines=14)  # 3 steps a line, 4 lines a window
+    assert not train(config, path, observer=recorder, stop=lambda: len(recorder.progress) >= 17)
+    assert resume(path)
+    few, many = ([each for each in RunFolder.open(p).windows() if each.run == "adapt"] for p in (path, done))
+    assert [(each.step, each.steps) for each in few] == [(12, 12), (24, 12), (36, 12), (40, 4), (40, 0)]
+    for window in few[:-1]:
+        whole = Counts()
+        for each in many[window.step - window.steps : window.step]:
+            whole.merge(each.counts)
+        assert window.counts == whole
 
 
 def test_a_run_repeats_itself(done: Path, small: Small, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_line_cut_short_by_a_crash_is_not_read(folder: RunFolder) -> None:
 
 def test_lengths_are_those_of_the_files(folder: RunFolder) -> None:
     folder.log_switch(switch(1))
-    assert folder.lengths() == {name: (folder.path / name).stat().st_size for name in (METRICS, SWITCHES)}
+    assert folder.lengths() == {name: (folder.path / name).stat().st_size for name in (METRICS, SWITCHES, WINDOWS)}
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from fxsim.cost.counts import Counts
+from fxsim.cost.windows import Window
 from fxsim.formats import Format
 from fxsim.train.config import TrainConfig
 from fxsim.train.lines import SwitchLine, TestLine, TrainLine
@@ -28,13 +29,19 @@ class Span:
 @final
 @dataclass(frozen=True, slots=True)
 class RunLog:
-    """What one network of a run left. counts: all its training operations, None until the run is over."""
+    """What one network of a run left.
+
+    counts: all its training operations, None until the run is over. windows: the same over time, as far as it has come.
+    inference: operations of the evaluation in the formats kept; None without one, or where nothing is counted.
+    """
 
     recipe: Recipe
     train: tuple[TrainLine, ...]
     test: tuple[TestLine, ...]
     switches: tuple[SwitchLine, ...]
     counts: Counts | None
+    windows: tuple[Window, ...] = ()
+    inference: Counts | None = None
 
     @property
     def name(self) -> str:
@@ -98,6 +105,7 @@ def load(folder: RunFolder) -> RunData:
     metrics = tuple(folder.metrics())
     switches = tuple(folder.switches())
     counts = _counts(folder)
+    windows = tuple(folder.windows())
     return RunData(
         config,
         tuple(
@@ -107,6 +115,8 @@ def load(folder: RunFolder) -> RunData:
                 tuple(line for line in metrics if isinstance(line, TestLine) and line.run == recipe.name),
                 tuple(line for line in switches if line.run == recipe.name),
                 counts.get(recipe.name),
+                tuple(each for each in windows if each.run == recipe.name and each.steps),
+                next((each.counts for each in windows if each.run == recipe.name and not each.steps), None),
             )
             for recipe in config.recipes
         ),

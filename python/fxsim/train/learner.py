@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
+from fxsim.cost.windows import Window as CountWindow
 from fxsim.nn import fuse, shard
 from fxsim.policies import CPT, Policy, Sakr, build
 from fxsim.train.attach import attach
@@ -33,6 +34,8 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 @final
 class Learner:
     """A network in training.
+
+    counts: of all training steps done. evaluation_counts: of the last evaluation, None where nothing is counted.
 
     recipe: how. model: plain torch, with its initial weights; it is converted in place to the policy's arithmetic.
     seed: of the stochastic roundings. total_steps: the span of the learning rate's schedule.
@@ -69,6 +72,8 @@ class Learner:
         self.run: Final = attach(policy, self.model, self.optimizer, seed=seed, total_steps=total_steps)
         self.counts: Final = Counts()
         self._window = Window()
+        self._spent = CountWindow(0, 0, Counts(), recipe.name)
+        self.evaluation_counts: Counts | None = None
         self._last: dict[str, Any] = {}
         self._evaluated = False
         self._rate = recipe.learning_rate
@@ -143,6 +148,7 @@ class Learner:
         window, self._window = self._window, Window()
         if window.counts is not None:
             self.counts.merge(window.counts)
+            self._spent.counts.merge(window.counts)
         return TrainLine(
             run=self.recipe.name,
             epoch=epoch,
@@ -153,6 +159,14 @@ class Learner:
             **window.means(),
             **count_fields(window.counts),
         )
+
+    def close_counts(self, step: int) -> CountWindow | None:
+        """What was counted since the last call, `step` steps being done; None where nothing was."""
+        if not self._counting:
+            return None
+        spent = CountWindow(step, step - self._spent.step, self._spent.counts, self.recipe.name)
+        self._spent = CountWindow(step, 0, Counts(), self.recipe.name)
+        return spent
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch], *, epoch: int, step: int, finalized: bool) -> TestLine:
@@ -168,6 +182,8 @@ class Learner:
                 correct += _correct(logits, y)
                 samples += len(y)
         self._evaluated = True
+        if counts is not None:
+            self.evaluation_counts = counts
         return TestLine(
             run=self.recipe.name,
             epoch=epoch,
@@ -194,6 +210,7 @@ class Learner:
             "run": self.run.state_dict(),
             "window": self._window.state_dict(),
             "counts": self.counts.to_json(),
+            "spent": self._spent.to_json(),
             "evaluated": self._evaluated,
         }
 
@@ -203,6 +220,7 @@ class Learner:
         self.run.load_state_dict(state["run"])
         self._window.load_state_dict(state["window"])
         self.counts.merge(Counts.from_json(state["counts"]))
+        self._spent = CountWindow.from_json(state["spent"])
         self._evaluated = state["evaluated"]
         if self._evaluated:  # then the weights were quantized there, and the next step will not count that again
             self._state_of_weights()

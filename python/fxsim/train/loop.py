@@ -12,6 +12,7 @@ from typing import Final, final
 import torch
 
 from fxsim import data, models
+from fxsim.cost.windows import Window
 from fxsim.data import Dataset
 from fxsim.train.checkpoint import Checkpoint, check_config, warn_of_differences
 from fxsim.train.config import TrainConfig
@@ -24,6 +25,9 @@ from fxsim.train.recipe import Recipe
 from fxsim.train.runfolder import RunFolder
 
 EVALUATION_BATCH: Final = 256
+
+COUNT_WINDOWS: Final = 100
+"""Windows that a network's counts are kept apart in, at most."""
 
 
 def train(
@@ -100,6 +104,8 @@ class _Loop:
         self.per_epoch: Final = data.batch_count(dataset, "train", config.batch_size)
         self.total: Final = config.epochs * self.per_epoch
         self.steps_per_line: Final = -(-self.total // config.most_lines)
+        lines_per_window = -(-self.total // (COUNT_WINDOWS * self.steps_per_line))
+        self.steps_per_window: Final = lines_per_window * self.steps_per_line
         self.learners: Final = tuple(self._learner(recipe) for recipe in config.recipes)
         self.step = 0
 
@@ -190,6 +196,8 @@ class _Loop:
         for learner in self.learners:
             if due:
                 self.folder.log_metrics(learner.close_window(epoch, self.step))
+            if self.step % self.steps_per_window == 0 or self.step == self.total:
+                self._log_window(learner.close_counts(self.step))
             self._log_switches(learner)
         self.observer.stepped(Progress(self.step, epoch, tuple(standings)))
 
@@ -205,9 +213,16 @@ class _Loop:
             learner.finalize()
             self._log_switches(learner)
         self._evaluate(self.config.epochs - 1, finalized=True)
+        for learner in self.learners:
+            if learner.evaluation_counts is not None:
+                self._log_window(Window(self.total, 0, learner.evaluation_counts, learner.recipe.name))
         counts = {learner.recipe.name: json.loads(learner.counts.to_json()) for learner in self.learners}
         self.folder.write_counts(json.dumps(counts))
         self.save(finished=True)
+
+    def _log_window(self, window: Window | None) -> None:
+        if window is not None:
+            self.folder.log_window(window)
 
     def _log_switches(self, learner: Learner) -> None:
         for line in learner.switches(self.step):

@@ -1,4 +1,8 @@
-"""The folder a run leaves: config.toml, metrics.jsonl, switches.jsonl, checkpoint.pt, counts.json, report.html."""
+"""The folder a run leaves: config.toml, checkpoint.pt, report.html, counts.json, and logs that grow line by line.
+
+metrics.jsonl, switches.jsonl: see `fxsim.train.lines`. counts.jsonl: what was executed, window by window, a hundred of
+them in a run; a window of 0 steps is the evaluation of the trained network in the formats it keeps.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, final
 
+from fxsim.cost.windows import Window
 from fxsim.train.config import TrainConfig
 from fxsim.train.lines import (
     MetricsLine,
@@ -21,9 +26,10 @@ METRICS: Final = "metrics.jsonl"
 SWITCHES: Final = "switches.jsonl"
 CHECKPOINT: Final = "checkpoint.pt"
 COUNTS: Final = "counts.json"
+WINDOWS: Final = "counts.jsonl"
 REPORT: Final = "report.html"
 
-_LOGS: Final = (METRICS, SWITCHES)
+_LOGS: Final = (METRICS, SWITCHES, WINDOWS)
 
 
 @final
@@ -83,6 +89,10 @@ class RunFolder:
         """Append a line to switches.jsonl."""
         self._append(SWITCHES, to_json(line))
 
+    def log_window(self, window: Window) -> None:
+        """Append a line to counts.jsonl."""
+        self._append(WINDOWS, window.to_json())
+
     def metrics(self) -> Iterator[MetricsLine]:
         """The lines of metrics.jsonl, in order."""
         return map(metrics_from_json, self._lines(METRICS))
@@ -90,6 +100,10 @@ class RunFolder:
     def switches(self) -> Iterator[SwitchLine]:
         """The lines of switches.jsonl, in order."""
         return map(switch_from_json, self._lines(SWITCHES))
+
+    def windows(self) -> Iterator[Window]:
+        """The lines of counts.jsonl, in order; none where the run did not count."""
+        return map(Window.from_json, self._lines(WINDOWS))
 
     def write_counts(self, text: str) -> None:
         """Write counts.json."""
@@ -125,7 +139,10 @@ class RunFolder:
             file.write(text + "\n")
 
     def _lines(self, name: str) -> Iterator[str]:
-        with (self.path / name).open(encoding="utf-8") as file:
+        path = self.path / name
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.endswith("\n"))  # a crash may leave part of a line
 
 
