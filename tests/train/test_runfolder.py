@@ -7,7 +7,7 @@ import pytest
 
 from fxsim.train.config import TrainConfig
 from fxsim.train.lines import SwitchLine
-from fxsim.train.runfolder import METRICS, SWITCHES, RunFolder, write_atomically
+from fxsim.train.runfolder import METRICS, SWITCHES, WINDOWS, RunFolder, write_atomically
 
 Small = Callable[..., TrainConfig]
 
