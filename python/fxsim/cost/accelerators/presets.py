@@ -127,8 +127,13 @@ def pragmatic() -> Accelerator:
 def loom(a_bits_per_cycle: int = 1) -> Accelerator:
     """Loom: 128 filters, 16 windows, 16 lanes, both sides bit by bit: 128 products of 16 by 16 bits a cycle.
 
-    a_bits_per_cycle: 1, 2 or 4 bits of the activations at once, on as many windows fewer.
+    a_bits_per_cycle: bits of the activations at once, on as many times fewer windows; the paper has 1, 2 and 4.
+
+    Raises:
+        ValueError: it does not divide 16.
     """
+    if a_bits_per_cycle not in (1, 2, 4, 8, 16):
+        raise ValueError(f"loom: a_bits_per_cycle = {a_bits_per_cycle}: accepted are 1, 2, 4, 8, 16")
     return Accelerator(
         f"loom {a_bits_per_cycle}b",
         BitSerial(
