@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from fxsim import isa, ops, reference
-from fxsim.bench import apytypes_gemm, avx2, gemm, qpytorch, quantize, saturate, step_resnet20, suite, threads
+from fxsim.bench import apytypes_gemm, avx2, cost, gemm, qpytorch, quantize, saturate, step_resnet20, suite, threads
 from fxsim.bench.measure import Note, Row
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
@@ -99,6 +99,11 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"step, AdaPT, <8,4>", r"torch float32", 0.8, 1.0),
         (r"step, AdaPT, <16,8>", r"torch float32", 0.65, 0.8),
         (r"step, AdaPT, <24,12>", r"torch float32", 0.4, 0.6),
+    ],
+    "cost": [
+        (r"step, 8-bit gradients, counted", r"not counted", 0.95, 0.98),
+        (r"step, AdaPT, <8,4>, counted", r"not counted", 0.95, 0.98),
+        (r"price \d+ steps", r"10 s", 1.0, 2.0),
     ],
     "avx2": [
         (r"s8, exact, 512³, AVX2", r"torch\.mm float32, AVX2", 1.1, 1.35),
@@ -267,6 +272,12 @@ SPOILS: dict[str, tuple[object, str, Any, str]] = {
         "CONTENDERS",
         {"8 bits": (forgetful(partial(step_resnet20.static, 8)), 1.4, 1.6)},
         r"step_resnet20, 8 bits: \d+ of \d+ elements",
+    ),
+    "cost": (
+        cost,
+        "CONTENDERS",
+        {"8-bit gradients": (forgetful(partial(step_resnet20.static, 8)), 1.4, 1.6)},
+        r"cost, 8-bit gradients: \d+ of \d+ elements",
     ),
     "avx2": (avx2, "subprocess", SimpleNamespace(run=in_process), r"avx2 gemm: 1 of 64 elements"),
     "threads": (threads, "_on", wrong_on_two_threads, r"threads, s8 GEMM, 1024³: 1 of 64 elements"),

@@ -327,6 +327,25 @@ def test_details_reach_the_machine() -> None:
     assert {b: n for b, n in enumerate(detail.a_needed_bits.counts[1].tolist()) if n} == {32: 2}
 
 
+def test_every_preset_evaluates_a_training_step_counted_closely_enough() -> None:
+    torch.manual_seed(0)
+    model = fx.convert(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)), numerics())
+    with count(level=2, group=(16, 16)) as counts:
+        model(torch.randn(2, 3, 8, 8)).square().sum().backward()
+    for name, preset in fx.accelerators.PRESETS.items():
+        accelerator = preset.build()
+        report = accelerator.evaluate(counts)
+        assert report.accelerator == accelerator.name, name
+        assert report.total.macs == counts.total.macs
+        assert report.total.cycles >= report.total.compute_cycles > 0
+        assert report == evaluate(accelerator, counts)
+
+
+def test_too_low_a_level_is_named() -> None:
+    with pytest.raises(ValueError, match="level"):
+        fx.accelerators.skipping().evaluate(Counts([product()]))
+
+
 def test_reports_hold_plain_values() -> None:
     report = evaluate(Loop(), Counts([product()]))
     assert isinstance(report, Report)

@@ -52,8 +52,9 @@ class Counts:
 
     def add(self, record: OpRecord) -> None:
         """Take one record in."""
-        details = () if record.detail is None else (record.detail,)
-        self._add(_identity(record), (record.calls, *count_values(record)), details)
+        values = (record.calls, *count_values(record))
+        self._add(_identity(record), values, () if record.detail is None else (record.detail,))
+        self._running = list(map(operator.add, self._running, values))
         if self._order is not None:
             self._order.append(record)
 
@@ -74,13 +75,13 @@ class Counts:
         else:
             for key, values in other._sums.items():
                 self._add(key, values, other._details.get(key, ()))
+            self._running = list(map(operator.add, self._running, other._running))
         for left_out in other.uncounted:
             self.add_uncounted(left_out.op, left_out.elements_written, left_out.calls)
 
     def _add(self, key: Key, values: Sequence[int], details: Iterable[Detail]) -> None:
         sums = self._sums.get(key)
         self._sums[key] = list(values) if sums is None else list(map(operator.add, sums, values))
-        self._running = list(map(operator.add, self._running, values))
         for detail in details:
             self._details.setdefault(key, []).append(detail)
 

@@ -11,7 +11,7 @@ import numpy as np
 from fxsim.accumulator import Accumulator
 from fxsim.cost.columns import Ints, Reals, product
 from fxsim.cost.cost import BINDINGS, Cost
-from fxsim.cost.counts import Counts
+from fxsim.cost.counts import Counts, Uncounted
 from fxsim.cost.figures import INTEGERS, Figures
 from fxsim.cost.gemms import Gemms, gemms
 from fxsim.cost.report import LABELS, Report, Row, Span, Unpriced
@@ -19,7 +19,7 @@ from fxsim.cost.widths import FLOAT_BITS
 from fxsim.cost.windows import Window
 from fxsim.cost.work import Work
 from fxsim.formats import Format
-from fxsim.ops.records import OpRecord
+from fxsim.ops.records import COUNTS, IDENTITY
 
 _LARGEST: Final = 2.0**62
 
@@ -67,15 +67,14 @@ def evaluate(machine: Machine, counts: Counts | Sequence[Window]) -> Report:
         Span(window.step, window.steps, figures)
         for window, figures in zip(windows, _sums(columns, found.source, len(windows)), strict=True)
     ]
-    whole = _merged(sources)
     return Report(
         accelerator=machine.name,
         energy_table=machine.energy.name,
         clock_hz=machine.clock_hz,
         rows=tuple(rows),
         spans=tuple(spans),
-        unpriced=_unpriced(whole.records),
-        uncounted=whole.uncounted,
+        unpriced=_unpriced(sources),
+        uncounted=_uncounted(sources),
     )
 
 
@@ -155,21 +154,26 @@ def _on_grid(accumulator: Accumulator, fl: int) -> Accumulator:
     )
 
 
-def _merged(sources: Sequence[Counts]) -> Counts:
-    if len(sources) == 1:
-        return sources[0]
-    whole = Counts()
-    for each in sources:
-        whole.merge(each)
-    return whole
-
-
-def _unpriced(records: Sequence[OpRecord]) -> tuple[Unpriced, ...]:
+def _unpriced(sources: Sequence[Counts]) -> tuple[Unpriced, ...]:
     """Ops that multiply no pairs, summed over layers."""
-    sums: dict[tuple[str, str, str, str], list[int]] = {}
-    for each in records:
-        if not each.macs:
-            row = sums.setdefault((each.op, str(each.pass_), each.a, each.output), [0, 0, 0])
-            for place, value in enumerate((each.calls, each.elements_read, each.elements_written)):
-                row[place] += value
-    return tuple(Unpriced(*key, *values) for key, values in sums.items())
+    sums: dict[tuple[object, ...], list[int]] = {}
+    for counts in sources:
+        for key, values in counts.sums():
+            if not values[_MACS]:
+                row = sums.setdefault(tuple(key[place] for place in _UNPRICED_LABELS), [0, 0, 0])
+                for place, value in enumerate(_UNPRICED_COUNTS):
+                    row[place] += values[value]
+    return tuple(Unpriced(*map(str, key), *values) for key, values in sums.items())  # type: ignore[arg-type]
+
+
+_UNPRICED_LABELS: Final = tuple(IDENTITY.index(name) for name in ("op", "pass_", "a", "output"))
+_UNPRICED_COUNTS: Final = (0, 1 + COUNTS.index("elements_read"), 1 + COUNTS.index("elements_written"))  # calls first
+_MACS: Final = 1 + COUNTS.index("macs")
+
+
+def _uncounted(sources: Sequence[Counts]) -> tuple[Uncounted, ...]:
+    whole = Counts()
+    for counts in sources:
+        for each in counts.uncounted:
+            whole.add_uncounted(each.op, each.elements_written, each.calls)
+    return whole.uncounted

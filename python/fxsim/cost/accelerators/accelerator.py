@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -16,7 +17,11 @@ from fxsim.cost.accelerators.stalls import stall_cycles
 from fxsim.cost.accelerators.text import from_toml, to_toml
 from fxsim.cost.columns import Ints, ceil_div, product
 from fxsim.cost.cost import Cost, GemmCost
+from fxsim.cost.counts import Counts
+from fxsim.cost.evaluation import evaluate
+from fxsim.cost.report import Report
 from fxsim.cost.widths import FLOAT_BITS, bits
+from fxsim.cost.windows import Window
 from fxsim.cost.work import EXACT_ACCUMULATOR_BITS, Work
 from fxsim.formats import Format
 
@@ -79,6 +84,16 @@ class Accelerator:
             return self._price(work)
         starts = range(0, len(work), _ROWS_AT_ONCE)
         return Cost.join([self._price(work.slice(start, start + _ROWS_AT_ONCE)) for start in starts])
+
+    def evaluate(self, counts: Counts | Sequence[Window]) -> Report:
+        """What counted products cost, by layer, pass and format; over time too if the counts are windows of a training.
+
+        Example: `fx.accelerators.systolic(32, 32, "os").evaluate(counts).total.cycles`.
+
+        Raises:
+            As `price`; ValueError: no record multiplies.
+        """
+        return evaluate(self, counts)
 
     def gemm(self, m: int, n: int, k: int, a: str = "<8,0>", b: str = "<8,0>") -> GemmCost:
         """What one GEMM (m, k) by (k, n) costs, without zeros, its outputs as wide as its wider operand.
