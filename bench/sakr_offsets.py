@@ -1,8 +1,8 @@
 """Does Sakr and Shanbhag's assignment hold what it promises? C_o, C_o - 1 and C_o + 1 against float32, several seeds.
 
 Fashion-MNIST averaged to 16x16, six layers without normalisation. For each seed the precisions are measured on one
-floating point training; then the same initial weights are trained in float32 and under each offset, on the same batches,
-and tested on all 10,000 images. Every result is appended to the file at once; what is in it already is not run again.
+floating point training; then the same initial weights are trained in float32 and under each offset, on the same
+batches, and tested on all 10,000 images. Every result is appended to the file at once; what it holds is not run again.
 
     python bench/sakr_offsets.py --data-dir DATA --out sakr_offsets.jsonl
 """

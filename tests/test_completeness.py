@@ -154,6 +154,30 @@ def test_every_policy_has_a_page() -> None:
     assert without_page("policies", POLICIES) == []
 
 
+def without_run(names: Iterable[str], root: Path = ROOT) -> list[str]:
+    """Policies without a row in the table of runs, without a plot, or whose page does not show it."""
+    folder = root / "docs" / "policies"
+    rows = set(re.findall(r"^\| \[(\w+)\]", (folder / "README.md").read_text(), re.MULTILINE))
+    pages = {name: (folder / f"{name}.md").read_text() for name in names}
+    shown = {name for name, page in pages.items() if f"(plots/{name}.svg)" in page}
+    return [name for name in pages if not (name in rows & shown and (folder / "plots" / f"{name}.svg").is_file())]
+
+
+def test_every_policy_has_a_row_in_the_table_of_runs_and_shows_its_plot() -> None:
+    assert without_run(POLICIES) == []
+
+
+def test_a_policy_without_a_run_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "docs" / "policies"
+    (folder / "plots").mkdir(parents=True)
+    (folder / "README.md").write_text("| [a](a.md) | 1 |\n| [c](c.md) | 1 |\n| [d](d.md) | 1 |\n")
+    for name in "abcd":
+        (folder / f"{name}.md").write_text("" if name == "c" else f"![run](plots/{name}.svg)")
+    for name in "abc":
+        (folder / "plots" / f"{name}.svg").touch()
+    assert without_run("abcd", tmp_path) == ["b", "c", "d"]
+
+
 def test_every_instruction_set_is_in_the_table() -> None:
     assert unlisted_units() == set()
 

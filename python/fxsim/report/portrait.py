@@ -54,7 +54,7 @@ def portrait(log: RunLog, baseline: RunLog) -> str:
         label="Bits of weights over steps",
         format_y=lambda value: f"{value:.0f}",
         lo=0.0,
-        hi=32.0,
+        hi=_scale(max((line.mean_word_length for line in log.train), default=32.0)),
     )
     right = curves.HALF_WIDTH + _GAP
     content = [
@@ -76,6 +76,11 @@ def _keys(log: RunLog, baseline: RunLog) -> list[str]:
         content.append(svg.text(x + 17, 18, f"{each.name}: test {percent_text(tested, 2)}", "label name"))
         x += 210.0
     return content
+
+
+def _scale(bits: float) -> float:
+    """The least of 4, 8, 16 ... that holds as many bits."""
+    return max(4.0, 2.0 ** math.ceil(math.log2(bits)))
 
 
 def _averaged(log: RunLog) -> tuple[Point, ...]:
