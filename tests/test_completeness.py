@@ -11,11 +11,16 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fxsim import ops, reference
+from fxsim.cost.accelerators import PRESETS
+from fxsim.cost.accelerators.engines import ENGINES
 from fxsim.cost.counting import count
+from fxsim.cost.detail import Detail, GroupHistogram
+from fxsim.cost.work import Work
 from fxsim.formats import Format
 from fxsim.ops.records import FLOAT32, OpRecord
 from fxsim.ops.registry import OPS, Op
@@ -91,6 +96,22 @@ def published(op: Op) -> list[OpRecord]:
             assert (len(counts.ordered) > ops_before) == bool(op.counts), f"{op.name} publishes against its count rule"
     counts.check()
     return list(counts.ordered)
+
+
+def accelerator_rows(root: Path = ROOT) -> dict[str, tuple[str, int]]:
+    """Engine and check value of each preset that the page of accelerators has a row for."""
+    page = root / "docs" / "hardware" / "accelerators.md"
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|.*\| (\d+) \|$", page.read_text(), re.MULTILINE)
+    return {name: (kind, int(cycles)) for name, kind, cycles in rows}
+
+
+def check_work() -> Work:
+    """The GEMM of the page's check values: no zeros, every value of 8 bits, 7 of them set."""
+    m, n, k = 100, 300, 200
+    groups = -(-m // 16) * -(-k // 16)
+    bits, ones = (GroupHistogram(16, 16, groups * np.eye(65, dtype=np.int64)[[each]]) for each in (8, 7))
+    detail = Detail(a_row_nnz=np.full(m, k), a_needed_bits=bits, a_set_bits=ones)
+    return dataclasses.replace(Work.dense(m, n, k), detail=detail)
 
 
 def unlisted_units(root: Path = ROOT) -> set[str]:
@@ -178,6 +199,18 @@ def test_a_policy_without_a_run_is_found(tmp_path: Path) -> None:
     assert without_run("abcd", tmp_path) == ["b", "c", "d"]
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_accelerator_preset_has_a_row_sources_and_a_check_value(name: str) -> None:
+    machine = PRESETS[name].build()
+    assert accelerator_rows().get(name) == (machine.engine.kind, machine.price(check_work()).row(0).cycles)
+    assert {"engine", "memory"} <= dict(machine.sources).keys()
+    assert PRESETS[name].summary
+
+
+def test_every_kind_of_engine_has_a_preset() -> None:
+    assert set(ENGINES) == {preset.build().engine.kind for preset in PRESETS.values()}
+
+
 def test_every_instruction_set_is_in_the_table() -> None:
     assert unlisted_units() == set()
 
@@ -201,6 +234,13 @@ def test_the_rules_miss_what_is_not_there(tmp_path: Path) -> None:
     assert without_row(["floor", "ceil", "wrap"], tmp_path) == ["ceil", "wrap"]
     assert without_reference(["floor", "sideways"], ["wrap", "explode"]) == ["sideways", "explode"]
     assert without_page("spec", ["a", "b"], tmp_path) == ["b"]
+
+
+def test_an_accelerator_without_a_row_is_found(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "hardware").mkdir(parents=True)
+    page = tmp_path / "docs" / "hardware" / "accelerators.md"
+    page.write_text("| `tpu` | `systolic` | big | us | 7 |\n| `unpu` | no number |\nskipping\n")
+    assert accelerator_rows(tmp_path) == {"tpu": ("systolic", 7)}
 
 
 def test_type_lists_are_read_as_they_are_written(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_bit_fusion_walks_a_convolution_tap_by_tap_or_unfolded() -> None:
     assert BitFusion(16, 32).timing(linear).compute == 64 * 4 * 7 == BitFusion(16, 32, "im2col").timing(linear).compute
 
 
+def test_bit_fusion_keeps_partial_sums_in_its_output_buffer() -> None:
+    cost = bitfusion().gemm(130, 40, 16 * 5)
+    assert cost.folds == 3 * 2  # ⌈130 / 64⌉ windows, ⌈40 / 32⌉ columns
+    assert cost.sram_writes == 130 * 40 * 5
+    assert cost.sram_bits_psum == 2 * 130 * 40 * 4 * 32
+    assert cost.sram_reads_b == 80 * 40 * 3
+    assert cost.dram_bits_psum == 0
+    assert bitfusion().memory.sram_out_bits == 2 * 64 * 32 * 32
+
+
 def test_bit_fusion_is_in_the_size_of_the_authors_file() -> None:
     machine = bitfusion()
     memory = machine.memory

@@ -95,6 +95,7 @@ class SystolicArray(Engine):
             fc=on.fc,
             row_block=np.minimum(on.sr, self.rows),
             column_block=np.minimum(on.sc, self.columns),
+            sums=np.ones_like(on.fr) if self.dataflow == "os" else on.fr,
             step=step,
             tail=cycles - (on.folds - 1) * step,
             compute=product("cycles", compute, work.gemms),

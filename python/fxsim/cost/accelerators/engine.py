@@ -22,6 +22,7 @@ class Timing:
     sr, sc: extents of a GEMM along the dataflow's rows and columns (see `systolic_cycles`).
     fr, fc: folds along them; row folds follow each other fastest.
     row_block, column_block: how much of sr and sc a full fold takes.
+    sums: how often each output is written to the buffer: once, or as a partial sum before.
     step, tail: cycles from the start of a fold to that of the next, and from the last fold's start to the GEMM's end.
     compute, fill_drain: cycles of all GEMMs of the row, as in `Cost`.
     mapping_efficiency: as in `Cost`.
@@ -35,6 +36,7 @@ class Timing:
     fc: Ints
     row_block: Ints
     column_block: Ints
+    sums: Ints
     step: Ints
     tail: Ints
     compute: Ints
@@ -96,10 +98,12 @@ def tiled(
     step: Ints,
     mapping_efficiency: Reals,
     peak: Reals,
+    sums: Ints | None = None,
     total: Ints | None = None,
 ) -> Timing:
     """The timing of an engine whose folds follow each other without gaps, each taking `step` cycles.
 
+    sums: as in `Timing`; once unless told otherwise.
     total: where folds differ, the cycles of all of them and of all GEMMs; `step` is then a mean, rounded down.
     """
     compute = product("cycles", fr, fc, step, work.gemms) if total is None else total
@@ -111,6 +115,7 @@ def tiled(
         fc=fc,
         row_block=row_block,
         column_block=column_block,
+        sums=np.ones_like(compute) if sums is None else sums,
         step=step,
         tail=step,
         compute=compute,

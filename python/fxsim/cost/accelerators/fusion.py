@@ -36,6 +36,7 @@ class BitFusion(Engine):
         im2col  M * ⌈N / C⌉ * ⌈K / (R pf)⌉                               the same for linear layers
 
     rows, columns: R and C. lowering: direct or im2col.
+    window: rows of the GEMM whose partial sums the output buffer holds at a time; the next fetch the weights again.
 
     Source: Sharma, Park, Suda, Lai, Chau, Chandra and Esmaeilzadeh, "Bit Fusion: Bit-level dynamically composable
     architecture for accelerating deep neural networks", ISCA 2018, sections II to IV; no fill and drain, as in the
@@ -47,10 +48,12 @@ class BitFusion(Engine):
     rows: int
     columns: int
     lowering: str = "direct"
+    window: int = 64
 
     def __post_init__(self) -> None:
         require_count("BitFusion", "rows", self.rows)
         require_count("BitFusion", "columns", self.columns)
+        require_count("BitFusion", "window", self.window)
         require_choice("BitFusion", "lowering", self.lowering, LOWERINGS)
 
     def timing(self, work: Work) -> Timing:
@@ -59,21 +62,24 @@ class BitFusion(Engine):
         channels = work.c_in if self.lowering == "direct" else work.k
         # channels / (rows * pf), with pf = _UNIT_BITS / products_bits
         parts = ceil_div(channels * products_bits, self.rows * _UNIT_BITS)
-        fr = product("folds", taps, parts)
-        fc = ceil_div(work.n, self.columns)
+        sums = product("partial sums", taps, parts)
+        fr, fc = ceil_div(work.m, self.window), ceil_div(work.n, self.columns)
+        total = product("cycles", work.m, fc, sums, work.gemms)
         lanes = self.rows * _UNIT_BITS / products_bits
         return tiled(
             work,
-            "ws",
-            sr=work.k,
+            "os",
+            sr=work.m,
             sc=work.n,
             fr=fr,
             fc=fc,
-            row_block=np.maximum(work.k // fr, 1),
+            row_block=np.minimum(work.m, self.window),
             column_block=np.minimum(work.n, self.columns),
-            step=work.m,
+            step=total // product("folds", fr, fc, work.gemms),
             mapping_efficiency=channels / (parts * lanes) * work.n / (fc * self.columns),
             peak=np.asarray(lanes * self.columns, np.float64),
+            sums=sums,
+            total=total,
         )
 
     def multiplications(self, work: Work) -> Multiplications:

@@ -143,7 +143,7 @@ def sram_accesses(work: Work, timing: Timing) -> Accesses:
     """What the array reads and writes.
 
     os: a M K fc, b K N fr, writes M N. ws: a M K fc, b K N, writes M N fr. is: a M K, b K N fc, writes M N fr.
-    Of the writes of ws and is, M N (fr - 1) are partial sums.
+    All but the last M N writes are partial sums.
 
     Source: SCALE-Sim 3.0.0's counts, but for the F (R + C) that it adds to the writes of os.
     """
@@ -153,9 +153,9 @@ def sram_accesses(work: Work, timing: Timing) -> Accesses:
     out = product("sram outputs", work.m, work.n, gemms)
     match timing.dataflow:
         case "os":
-            return Accesses(product("sram a", a, fc), product("sram b", b, fr), out, np.zeros_like(out))
+            reads = product("sram a", a, fc), product("sram b", b, fr)
         case "ws":
             reads = product("sram a", a, fc), b
         case _:
             reads = a, product("sram b", b, fc)
-    return Accesses(*reads, product("sram outputs", out, fr), product("sram partial sums", out, fr - 1))
+    return Accesses(*reads, product("sram outputs", out, timing.sums), product("partial sums", out, timing.sums - 1))

@@ -84,6 +84,7 @@ def bitfusion(rows: int = 16, columns: int = 32) -> Accelerator:
         accumulator=Accumulator(32),
         sources=(
             ("engine", "Sharma et al., Bit Fusion, ISCA 2018; 16 x 32 units: bf_e_conf.ini of the authors' simulator"),
+            ("engine.window", "ours: 64 rows of 32 partial sums of 32 bits are half of the output buffer"),
             ("memory", "bf_e_conf.ini: weights 64 KiB, activations 32 KiB, outputs 16 KiB, interface of 192 bits"),
             ("clock_hz", "bf_e_conf.ini"),
             ("accumulator", "32-bit partial sums: section III of the paper"),
