@@ -48,13 +48,14 @@ def portrait(log: RunLog, baseline: RunLog) -> str:
         lo=0.0,
         hi=1.0,
     )
+    layers = _bits(log, _OTHER if log.name == baseline.name else _ONE)
     bits = curves.plot(
-        _bits(log, _OTHER if log.name == baseline.name else _ONE),
+        layers,
         steps=steps,
         label="Bits of weights over steps",
         format_y=lambda value: f"{value:.0f}",
         lo=0.0,
-        hi=_scale(max((line.mean_word_length for line in log.train), default=32.0)),
+        hi=_scale(max((wl for each in layers for _, wl in each.points), default=32.0)),
     )
     right = curves.HALF_WIDTH + _GAP
     content = [
@@ -93,6 +94,7 @@ def _bits(log: RunLog, colour: str) -> list[Series]:
     mean = Series(log.name, tuple((line.step, line.mean_word_length) for line in log.train), colour)
     layers = []
     for name, spans in log.spans().items():
-        ends = [point for span in spans for point in ((span.first, span.format.wl), (span.last, span.format.wl))]
+        held = [span for span in spans if span.last >= span.first]  # a switch before the first step ends none
+        ends = [point for span in held for point in ((span.first, span.format.wl), (span.last, span.format.wl))]
         layers.append(Series(name, tuple((float(step), float(wl)) for step, wl in ends), colour, faint=True))
     return [*layers, mean]
