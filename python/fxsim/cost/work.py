@@ -120,11 +120,21 @@ class Work:
 
         Columns are shared, and not checked again.
         """
-        part = object.__new__(Work)
-        for name in COLUMNS:
-            object.__setattr__(part, name, getattr(self, name)[start:stop])
-        object.__setattr__(part, "detail", None)
-        return part
+        return self._with({name: getattr(self, name)[start:stop] for name in COLUMNS}, None)
+
+    def summed_in(self, acc_bits: int) -> Work:
+        """The same work with accumulators of another width; the other columns are shared."""
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        width = frozen_ints("Work: acc_bits", np.full(len(self), acc_bits))
+        return self._with({**columns, "acc_bits": width}, self.detail)
+
+    @staticmethod
+    def _with(columns: dict[str, Ints | Flags], detail: Detail | None) -> Work:
+        work = object.__new__(Work)
+        for name, column in columns.items():
+            object.__setattr__(work, name, column)
+        object.__setattr__(work, "detail", detail)
+        return work
 
     @staticmethod
     def dense(

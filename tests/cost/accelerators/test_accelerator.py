@@ -108,7 +108,9 @@ def test_parts_of_the_wrong_kind_are_refused() -> None:
         SystolicArray(1, 1, mac=8)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Accelerator: clock_hz = 0: accepted are 1 to"):
         Accelerator("x", SystolicArray(1, 1), clock_hz=0)
-    with pytest.raises(ValueError, match="give format, rounding and overflow only; how products are grouped follows"):
+    with pytest.raises(
+        ValueError, match="give format, rounding, overflow and product only; how products are grouped follows"
+    ):
         systolic(accumulator="20 lanes=4")
 
 
@@ -150,6 +152,7 @@ def test_parts_add_up_and_columns_have_their_types(name: str) -> None:
 def test_a_gemm_is_one_row_in_plain_numbers() -> None:
     cost = systolic(8, 8, accumulator=20).gemm(30, 20, 50, "<8,4>", "u<6,2>")
     assert cost == systolic(8, 8).price(Work.dense(30, 20, 50, a_bits=8, b_bits=6, acc_bits=20)).row(0)
+    assert cost == systolic(8, 8, accumulator="<20,6>").gemm(30, 20, 50, fx.Format(8, 4), fx.Format(6, 2, signed=False))
     assert [type(getattr(cost, name)) for name in ("cycles", "utilization", "binding")] == [int, float, str]
     assert scalesim(8, 8).gemm(784, 6, 25).last_index == 3821  # SCALE-Sim's "Total Cycles" of LeNet-5's first layer
     with pytest.raises(ValueError, match="'<8>' is not a format"):
@@ -205,6 +208,22 @@ def test_the_arithmetic_of_an_array_is_that_of_its_dataflow() -> None:
         found[dataflow] = fx.matmul(*fixed, accumulator=machine.arithmetic()).raw.tolist()
         assert found[dataflow] == by_hand(dataflow, a, b, 16, 16)
     assert found["ws"] == found["is"] != found["os"]
+
+
+def test_work_is_priced_with_the_registers_of_the_machine_if_it_names_them() -> None:
+    narrow, wide = (Work.dense([30, 50], 20, 50, acc_bits=bits) for bits in (20, 32))
+    for dataflow in ("os", "ws"):
+        own, named = systolic(8, 8, dataflow), systolic(8, 8, dataflow, accumulator=20)
+        assert named.price(wide).energy_pj.tolist() == own.price(narrow).energy_pj.tolist()
+        assert named.price(wide).energy_pj.tolist() != own.price(wide).energy_pj.tolist()
+        assert wide.acc_bits.tolist() == [32, 32]
+
+
+def test_a_product_register_comes_before_the_sum() -> None:
+    register = fx.Accumulator(14, product="<13,6>")
+    assert systolic(4, 3, accumulator=register).arithmetic() == register
+    columns = systolic(4, 3, "ws", accumulator=register).arithmetic()
+    assert columns == fx.Accumulator(14, product="<13,6>", chunk=4, outer=fx.Accumulator(14))
 
 
 def test_each_engine_groups_products_in_its_own_way() -> None:

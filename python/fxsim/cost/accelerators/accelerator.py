@@ -22,7 +22,7 @@ from fxsim.cost.evaluation import evaluate
 from fxsim.cost.report import Report
 from fxsim.cost.widths import FLOAT_BITS, bits
 from fxsim.cost.windows import Window
-from fxsim.cost.work import EXACT_ACCUMULATOR_BITS, Work
+from fxsim.cost.work import Work
 from fxsim.formats import Format
 
 _ROWS_AT_ONCE: Final = 8192  # columns of this length stay in the cache: three times as fast as all rows at once
@@ -38,7 +38,8 @@ class Accelerator:
     memory: buffers and main memory.
     clock_hz: cycles a second, None if they are not turned into time.
     energy: what operations take.
-    accumulator: format and modes of the registers that sum; the order of the sum is the engine's.
+    accumulator: format and modes of the registers that sum, and of one that products are brought into first; the order
+        of the sum is the engine's. Sums take the width named here, or, where none is, that of the work's accumulator.
     sources: where each number of the description is from, as (part, text).
 
     Raises:
@@ -66,9 +67,9 @@ class Accelerator:
         if self.clock_hz is not None:
             require_count("Accelerator", "clock_hz", self.clock_hz, 10**12)
         given = self.accumulator
-        if given != Accumulator(given.format, rounding=given.rounding, overflow=given.overflow):
+        if given != Accumulator(given.format, given.rounding, given.overflow, product=given.product):
             raise ValueError(
-                f"Accelerator: accumulator = {given}: give format, rounding and overflow only; "
+                f"Accelerator: accumulator = {given}: give format, rounding, overflow and product only; "
                 f"how products are grouped follows from the engine"
             )
 
@@ -95,35 +96,25 @@ class Accelerator:
         """
         return evaluate(self, counts)
 
-    def gemm(self, m: int, n: int, k: int, a: str = "<8,0>", b: str = "<8,0>") -> GemmCost:
+    def gemm(self, m: int, n: int, k: int, a: str | Format = "<8,0>", b: str | Format = "<8,0>") -> GemmCost:
         """What one GEMM (m, k) by (k, n) costs, without zeros, its outputs as wide as its wider operand.
 
-        a, b: formats of the operands, as texts.
+        a, b: formats of the operands or their texts, "fp32" among them.
 
         Raises:
             As `price`; ValueError: a text names no format.
         """
-        accumulator = self.accumulator.format
-        if isinstance(accumulator, Format):
-            accumulator = accumulator.wl
-        work = Work.dense(
-            m,
-            n,
-            k,
-            a_bits=bits(a),
-            b_bits=bits(b),
-            acc_bits=accumulator or EXACT_ACCUMULATOR_BITS,
-            a_float=a in FLOAT_BITS,
-            b_float=b in FLOAT_BITS,
-        )
+        a, b = str(a), str(b)
+        widths = {"a_bits": bits(a), "b_bits": bits(b)}
+        work = Work.dense(m, n, k, **widths, a_float=a in FLOAT_BITS, b_float=b in FLOAT_BITS)
         return self.price(work).row(0)
 
-    def arithmetic(self, a: str = "<8,0>", b: str = "<8,0>") -> Accumulator:
+    def arithmetic(self, a: str | Format = "<8,0>", b: str | Format = "<8,0>") -> Accumulator:
         """The `Accumulator` with which fxsim's kernels sum as this machine does, for operands of these formats.
 
         Cycles belong to it: with another one, bits and cycles are those of different machines.
         """
-        return self.engine.arithmetic(self.accumulator, bits(a), bits(b))
+        return self.engine.arithmetic(self.accumulator, bits(str(a)), bits(str(b)))
 
     def to_toml(self) -> str:
         """A description that `from_toml` reads back equal."""
@@ -138,7 +129,10 @@ class Accelerator:
         """
         return Accelerator(**from_toml(text))
 
-    def _price(self, work: Work) -> Cost:
+    def _price(self, counted: Work) -> Cost:
+        register = self.accumulator.format
+        width = register.wl if isinstance(register, Format) else register
+        work = counted if width is None else counted.summed_in(width)
         timing = self.engine.timing(work)
         of = operands(self.memory, work, timing)
         stalls = product("stalls", stall_cycles(self.memory, timing, of), work.gemms)

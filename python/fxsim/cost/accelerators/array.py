@@ -123,15 +123,4 @@ class SystolicArray(Engine):
         """os: one register sums all of k. ws, is: sums of R products each, added to a register of partial sums."""
         if self.dataflow == "os":
             return register
-        return replace_accumulator(register, chunk=self.rows)
-
-
-def replace_accumulator(register: Accumulator, *, chunk: int) -> Accumulator:
-    """Sums of `chunk` products in registers like this one, which enter, one after the other, another like it."""
-    return Accumulator(
-        register.format,
-        rounding=register.rounding,
-        overflow=register.overflow,
-        chunk=chunk,
-        outer=Accumulator(register.format, rounding=register.rounding, overflow=register.overflow),
-    )
+        return replace(register, chunk=self.rows, outer=replace(register, product=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -66,4 +66,4 @@ class BitSerial(Engine):
 
     def arithmetic(self, register: Accumulator, _a_bits: int, _b_bits: int, /) -> Accumulator:
         """An adder tree sums `lanes` products, which enter the register as one step."""
-        return Accumulator(register.format, rounding=register.rounding, overflow=register.overflow, lanes=self.lanes)
+        return replace(register, lanes=self.lanes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -61,7 +61,7 @@ class BitFusion(Engine):
         taps = product("taps", work.kernel_h, work.kernel_w) if self.lowering == "direct" else np.ones_like(work.k)
         channels = work.c_in if self.lowering == "direct" else work.k
         # channels / (rows * pf), with pf = _UNIT_BITS / products_bits
-        parts = ceil_div(channels * products_bits, self.rows * _UNIT_BITS)
+        parts = ceil_div(product("channels", channels, products_bits), self.rows * _UNIT_BITS)
         sums = product("partial sums", taps, parts)
         fr, fc = ceil_div(work.m, self.window), ceil_div(work.n, self.columns)
         total = product("cycles", work.m, fc, sums, work.gemms)
@@ -88,4 +88,4 @@ class BitFusion(Engine):
     def arithmetic(self, register: Accumulator, a_bits: int, b_bits: int, /) -> Accumulator:
         """A column's R pf products are one sum (at 16 x 16 bits that of R / 4), added to a register."""
         lanes = max(self.rows * _UNIT_BITS // int(np.prod(padded_bits(np.array([a_bits, b_bits])))), 1)
-        return Accumulator(register.format, rounding=register.rounding, overflow=register.overflow, lanes=lanes)
+        return replace(register, lanes=lanes)

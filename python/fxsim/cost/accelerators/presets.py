@@ -43,7 +43,7 @@ def systolic(
         memory=Memory() if memory is None else memory,
         clock_hz=clock_hz,
         accumulator=_register(accumulator),
-        sources=(("engine", "closed forms of fxsim, equal to a Verilog array for os and ws"), _BUFFERS),
+        sources=(("engine", "closed forms of fxsim, equal to the Verilog arrays of its tests"), _BUFFERS),
     )
 
 

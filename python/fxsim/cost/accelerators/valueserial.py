@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -35,6 +35,7 @@ class _ValueSerial(Engine):
     def _timing(self, work: Work, histogram: GroupHistogram | None, what: str) -> Timing:
         fr, fc, parts = ceil_div(work.m, self.windows), ceil_div(work.n, self.filters), ceil_div(work.k, self.lanes)
         counts = self._counts(histogram, product("groups", fr, parts, work.gemms), what)
+        product("turns", product("groups", fr, parts, work.gemms), WIDEST)  # bounds those that follow
         turns = counts @ np.maximum(np.arange(WIDEST + 1), 1)
         total = product("cycles", turns, fc, ceil_div(work.b_bits, self.b_bits_per_cycle))
         serial = work.a_bits * ceil_div(work.b_bits, self.b_bits_per_cycle)
@@ -76,7 +77,7 @@ class _ValueSerial(Engine):
 
     def arithmetic(self, register: Accumulator, _a_bits: int, _b_bits: int, /) -> Accumulator:
         """An adder tree sums `lanes` products, which enter the register as one step."""
-        return Accumulator(register.format, rounding=register.rounding, overflow=register.overflow, lanes=self.lanes)
+        return replace(register, lanes=self.lanes)
 
 
 @final
