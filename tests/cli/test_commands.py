@@ -85,6 +85,18 @@ def test_a_run_can_be_repeated_from_its_configuration(run: Run) -> None:
     assert [line.loss for line in one.metrics()] == [line.loss for line in two.metrics()]
 
 
+def test_weights_and_momentum_are_kept_in_fixed_point_on_request(run: Run) -> None:
+    kept = ("--keep-weights", "<16,14>,stochastic", "--keep-momentum", "<20,12>")
+    assert run("train", *SHORT, "--policy", "static", *kept, "--out", "here").exit_code == 0
+    ours, baseline = RunFolder.open(Path("here")).config().recipes
+    assert (ours.kept_weights, ours.kept_momentum) == ("<16,14>,stochastic", "<20,12>")
+    assert (baseline.kept_weights, baseline.kept_momentum) == ("", "")
+    text = failed(run("train", "--resume", "--out", "here", "--keep-weights", "<8,4>"), 2)
+    assert "--keep-weights <8,4> given, the run has <16,14>,stochastic" in text
+    text = failed(run("train", *SHORT, "--keep-weights", "<30,4>"), 1)
+    assert "kept_weights is '<30,4>'; give a format that torch.float32 carries" in text
+
+
 def test_a_network_is_fused_on_request_where_it_can_be(run: Run) -> None:
     options = ("--model", "resnet20", "--policy", "float32", "--fuse", "--no-count", "--out", "here")
     assert run("train", *SHORT, *options).exit_code == 0

@@ -235,6 +235,26 @@ def test_it_works_under_a_policy() -> None:
     assert torch.equal(model[0].weight * 2**12, (model[0].weight * 2**12).round())
 
 
+def test_policies_that_act_around_a_step_are_called() -> None:
+    model = net()
+    optimizer = fx.optim.Quantized(OPTIMIZERS["sgd"](model.parameters()), model, weight="<16,12>")
+    seen: list[tuple[str, int, bool]] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def called(*_: object) -> None:
+            raw = model[0].weight.detach() * 2**12
+            seen.append((name, optimizer.steps, bool(torch.equal(raw, raw.round()))))
+
+        return called
+
+    optimizer.register_step_pre_hook(hook("before"))
+    handle = optimizer.register_step_post_hook(hook("after"))
+    train(model, optimizer, range(1))
+    handle.remove()
+    train(model, optimizer, range(1, 2))
+    assert seen == [("before", 0, True), ("after", 1, True), ("before", 1, True)]
+
+
 def test_weights_on_a_coarse_grid_learn_only_by_chance() -> None:
     """An update below half a step is lost to the nearest rounding, not to the stochastic one."""
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -96,3 +98,17 @@ def test_differences_name_what_decides_bits() -> None:
     there = dataclasses.replace(here, threads=4, torch_build="other", python="9.9")
     assert here.differences(here) == ()
     assert here.differences(there) == (f"torch_build: {here.torch_build}, now other", "threads: 2, now 4")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kept_weights": "<30,20>"}, "Recipe: kept_weights is '<30,20>'; give a format that torch.float32 carries"),
+        ({"kept_momentum": "<60,20>"}, "Recipe: kept_momentum is '<60,20>'; give a format that torch.float64 carries"),
+        ({"kept_momentum": "<16,8>", "momentum": 0.0}, "Recipe: kept_momentum is '<16,8>'; give it with momentum"),
+        ({"kept_weights": "16.8"}, "16.8"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Recipe(name="r", policy="float32", learning_rate=0.03, **changes)

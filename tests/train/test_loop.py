@@ -103,6 +103,40 @@ def done(whole: Path, small: Small) -> Path:
     return whole
 
 
+@pytest.mark.parametrize("policy", ["static", "sq", "binarynet"])
+def test_weights_and_momentum_kept_in_fixed_point_go_on_to_the_same_bits(
+    policy: str, small: Small, tmp_path: Path
+) -> None:
+    kept = {"kept_weights": "<20,18>,stochastic", "kept_momentum": "<20,12>,stochastic"}
+    recipe = dataclasses.replace(recipe_for(policy, "lenet5"), **kept)
+    config = small(recipes=(recipe,), epochs=2)
+    train(config, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="crash"):
+        train(config, tmp_path / "parts", observer=Recorder(crash_at=11))
+    resume(tmp_path / "parts")
+    whole, parts = (Checkpoint.load(tmp_path / name / "checkpoint.pt").learners[policy] for name in ("whole", "parts"))
+    assert equal(whole["model"], parts["model"])
+    assert equal(whole["optimizer"], parts["optimizer"])
+    assert whole["optimizer"]["steps"] == 16
+    moments = [each["momentum_buffer"] for each in whole["optimizer"]["optimizer"]["state"].values()]
+    for value, fl in [(whole["model"]["conv1.weight"], 18), *((each, 12) for each in moments)]:
+        raw = value.double() * 2**fl
+        assert torch.equal(raw, raw.round())
+    assert any(each.any() for each in moments)
+
+
+@pytest.mark.parametrize("policy", ["sakr", "wage"])
+def test_policies_that_update_weights_themselves_refuse_other_keepers(
+    policy: str, small: Small, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(recipe_for(policy, "lenet5"), kept_weights="<20,18>")
+    with pytest.raises(
+        ValueError, match="the policy updates weights itself, by plain SGD, but the optimizer has Quanti"
+    ):
+        train(small(recipes=(recipe,)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_a_policy_measures_before_the_first_step_is_told(small: Small, tmp_path: Path) -> None:
     recipes = (
         recipe_for("sakr", "lenet5", {"probe_steps": 5, "images": 2}),

@@ -33,6 +33,8 @@ class Arguments:
     epochs: int | None
     batch_size: int | None
     lr: float | None
+    keep_weights: str
+    keep_momentum: str
     seed: int
     threads: int | None
     baseline: bool
@@ -51,6 +53,7 @@ def configuration(arguments: Arguments) -> TrainConfig:
     recipe = recipe_for(a.policy, a.model, policy_options(a))
     if a.lr is not None:
         recipe = dataclasses.replace(recipe, learning_rate=a.lr)
+    recipe = dataclasses.replace(recipe, kept_weights=a.keep_weights, kept_momentum=a.keep_momentum)
     recipes: tuple[Recipe, ...] = (recipe,)
     if a.baseline and a.policy != "float32":
         recipes += (recipe_for("float32", a.model),)
@@ -140,6 +143,8 @@ def contradictions(arguments: Arguments, given: AbstractSet[str], config: TrainC
         "epochs": ("--epochs", arguments.epochs, config.epochs),
         "batch_size": ("--batch-size", arguments.batch_size, config.batch_size),
         "lr": ("--lr", arguments.lr, recipe.learning_rate),
+        "keep_weights": ("--keep-weights", arguments.keep_weights, recipe.kept_weights),
+        "keep_momentum": ("--keep-momentum", arguments.keep_momentum, recipe.kept_momentum),
         "seed": ("--seed", arguments.seed, config.seed),
         "baseline": ("--baseline", arguments.baseline, len(config.recipes) > 1),
         "count": ("--count", arguments.count, config.count),

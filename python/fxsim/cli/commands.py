@@ -36,6 +36,8 @@ def fxsim() -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes through the data.  [default: 30 for digits, else 10]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 128 for CIFAR, else 64]")
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Learning rate.  [default: the policy's own]")
+@click.option("--keep-weights", default="", metavar="QUANTIZER", help="Round them after each step.  [default: floats]")
+@click.option("--keep-momentum", default="", metavar="QUANTIZER", help="As '<20,14>,stochastic'.  [default: floats]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, help="Of weights, data order and rounding.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all]")
 @click.option("--baseline/--no-baseline", default=True, help="Train float32 beside it, on the same batches.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from fxsim.nn import layers
 from fxsim.ops import signed64
@@ -15,6 +17,8 @@ from fxsim.optim.parameters import Given, Kept, kept_parameters
 from fxsim.rng import Role, stream
 from fxsim.rounding import Quantizer
 from fxsim.tensor import carries
+
+Hook: TypeAlias = Callable[[torch.optim.Optimizer, tuple[Any, ...], dict[str, Any]], Any]
 
 
 @final
@@ -63,6 +67,8 @@ class Quantized(torch.optim.Optimizer):
             raise TypeError(f"Quantized: optimizer is {type(optimizer).__name__}: one of torch.optim is needed")
         self.optimizer: Final = optimizer
         self.steps = 0
+        self._pre_hooks: Final[OrderedDict[int, Hook]] = OrderedDict()
+        self._post_hooks: Final[OrderedDict[int, Hook]] = OrderedDict()
         self._kept: Final = kept_parameters(model, weight)
         own = {id(each.parameter) for each in self._kept}
         strangers = sum(id(p) not in own for group in optimizer.param_groups for p in group["params"])
@@ -102,10 +108,25 @@ class Quantized(torch.optim.Optimizer):
         """One step of the optimizer, its results rounded."""
         if closure is not None:
             raise ValueError("Quantized: a closure is given: it would see weights that are not rounded; leave it out")
-        if not self._active:
+        for hook in self._pre_hooks.values():
+            hook(self, (), {})
+        if self._active:
+            self._step_and_round()
+        else:
             self.optimizer.step()
-            self.steps += 1
-            return
+        self.steps += 1
+        for hook in self._post_hooks.values():
+            hook(self, (), {})
+
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(optimizer, args, kwargs)` called before every step."""
+        return _registered(hook, self._pre_hooks)
+
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(optimizer, args, kwargs)` called after every step, when its results are rounded."""
+        return _registered(hook, self._post_hooks)
+
+    def _step_and_round(self) -> None:
         moved = [each for each in self._kept if each.parameter.grad is not None]
         with _in_float64(moved) as results:
             self.optimizer.step()
@@ -115,7 +136,6 @@ class Quantized(torch.optim.Optimizer):
             self._round_state(each)
         for each, values in zip(moved, rounded, strict=True):
             each.parameter.copy_(values)
-        self.steps += 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """The optimizer's own."""
@@ -198,6 +218,12 @@ def _in_float64(kept: tuple[Kept, ...] | list[Kept]) -> Iterator[list[Tensor]]:
             parameter.grad = None
             parameter.data = data
             parameter.grad = grad
+
+
+def _registered(hook: Hook, hooks: OrderedDict[int, Hook]) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
 
 
 def _named(state: Given | Mapping[str, Given]) -> dict[str, Quantizer | None]:

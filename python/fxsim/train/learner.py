@@ -17,6 +17,7 @@ from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
 from fxsim.cost.windows import Window as CountWindow
 from fxsim.nn import fuse, shard
+from fxsim.optim import Quantized
 from fxsim.policies import CPT, Policy, Sakr, build
 from fxsim.train.attach import attach
 from fxsim.train.convert_for import convert_for
@@ -63,12 +64,7 @@ class Learner:
         self._plain: Final = copy.deepcopy(model) if _needs_measuring(policy) else None
         converted = convert_for(policy, model, seed=seed, inplace=True)
         self.model: Final = fuse(converted, inplace=True) if fused else converted
-        self.optimizer: Final = torch.optim.SGD(
-            self.model.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
+        self.optimizer: Final = _optimizer(recipe, self.model, seed)
         self.run: Final = attach(policy, self.model, self.optimizer, seed=seed, total_steps=total_steps)
         self.counts: Final = Counts()
         self._window = Window()
@@ -237,6 +233,16 @@ class Learner:
             return
         with count() as counts:
             yield counts
+
+
+def _optimizer(recipe: Recipe, model: nn.Module, seed: int) -> torch.optim.Optimizer:
+    sgd = torch.optim.SGD(
+        model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    if not recipe.kept_weights and not recipe.kept_momentum:
+        return sgd
+    state = {"momentum_buffer": recipe.kept_momentum} if recipe.kept_momentum else None
+    return Quantized(sgd, model, weight=recipe.kept_weights or None, state=state, seed=seed)
 
 
 def loss_of(loss: Loss, logits: Tensor, y: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from torch import nn
 from fxsim import models
 from fxsim.policies import POLICIES, build
 from fxsim.policies.adapt import tnvs
+from fxsim.rounding import Quantizer
+from fxsim.tensor import carries
 from fxsim.train.initialise import NORMALISATIONS
 from fxsim.train.presentation import PRESENTATIONS, Presentation
 
@@ -43,6 +45,8 @@ class Recipe:
         two thirds of the run, and again after five sixths, and so stays a power of two.
     initialisation: "tnvs" for truncated normal variance scaling with `gain`, "torch" for the layers' own.
     gain: variance of a weight times its fan-in before truncation, used by "tnvs".
+    kept_weights: how parameters are kept between steps, as the text of a quantizer; "" for floats. kept_momentum: how
+        the optimizer's momentum is. Both are rounded after every step (`fxsim.optim.Quantized`).
     loss: of the training; test losses are cross entropies always. presentation: see `fxsim.train.presentation`.
     """
 
@@ -57,6 +61,8 @@ class Recipe:
     gain: float = 1.0
     loss: Loss = "cross_entropy"
     presentation: Presentation = "normalised"
+    kept_weights: str = ""
+    kept_momentum: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", dict(self.options))
@@ -72,6 +78,11 @@ class Recipe:
         )
         _require(self.loss in LOSSES, "loss", self.loss, " or ".join(LOSSES))
         _require(self.presentation in PRESENTATIONS, "presentation", self.presentation, " or ".join(PRESENTATIONS))
+        for name, dtype in (("kept_weights", torch.float32), ("kept_momentum", torch.float64)):
+            text = getattr(self, name)
+            fits = not text or carries(dtype, Quantizer.parse(text).format)
+            _require(fits, name, text, f"a format that {dtype} carries")
+        _require(not self.kept_momentum or self.momentum > 0, "kept_momentum", self.kept_momentum, "it with momentum")
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """The learning rate of step `step`, counted from 0, of a run of `total_steps`.
