@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
+import fxsim as fx
 from fxsim.cost.accelerators import (
     Accelerator,
     DynamicStripes,
@@ -139,11 +141,17 @@ def test_several_rows_keep_their_own_details() -> None:
     [
         (
             skipping(),
-            r"Skipping: cycles with sides = 'a' follow from a_row_nnz; count at level 1, or choose zero gating",
+            r"Skipping: cycles with sides = 'a' follow from a_row_nnz; count at level 1: fx.count\(level=1\), or",
         ),
         (skipping(sides="both"), r"Skipping: cycles with sides = 'both' follow from pair_nnz; count at level 2"),
-        (dynamic_stripes(), r"DynamicStripes: cycles follow from the widest element .* count at level 2 .* 16 x 16"),
-        (pragmatic(), r"Pragmatic: cycles follow from the most set bits .* count at level 2 with groups of 16 x 16"),
+        (
+            dynamic_stripes(),
+            r"DynamicStripes: cycles follow from the widest element .* count at level 2: .*group=\(16, 16\)",
+        ),
+        (
+            pragmatic(),
+            r"Pragmatic: cycles follow from the most set bits .* count at level 2: fx.count\(.*group=\(16, 16\)\)",
+        ),
     ],
 )
 def test_without_the_values_a_model_says_at_which_level_they_are_counted(machine: Accelerator, text: str) -> None:
@@ -153,8 +161,25 @@ def test_without_the_values_a_model_says_at_which_level_they_are_counted(machine
 
 
 def test_values_of_other_groups_are_refused() -> None:
-    with pytest.raises(DetailError, match=r"counted in groups of 4 x 8; this array takes 16 x 16"):
+    with pytest.raises(DetailError, match=r"counted in groups of 4 x 8, this array takes 16 x 16; count at level 2"):
         dynamic_stripes().price(work(DETAIL))
     wrong = Detail(a_needed_bits=GroupHistogram(4, 8, np.ones((1, 65), np.int64)))
     with pytest.raises(DetailError, match=r"DynamicStripes: row 0 has 90 groups of 4 x 8, 65 were counted"):
         Accelerator("x", DynamicStripes(4, 5, 8)).price(work(wrong))
+
+
+def test_what_was_counted_of_a_product_is_what_its_price_follows_from() -> None:
+    a, b = (fx.FixedTensor(torch.from_numpy(raws[0]), fx.Format(8, 4)) for raws in (A, B))
+    with fx.count(level=2, group=(4, 8)) as counts:
+        fx.matmul(a, b)
+    groups = [A[0, i : i + 4, j : j + 8].flatten() for i in range(0, M, 4) for j in range(0, K, 8)]
+    for engine, measure in ((DynamicStripes, needed_bits), (Pragmatic, set_bits)):
+        turns = sum(max(1, *(measure(int(raw)) for raw in group)) for group in groups)
+        assert Accelerator("x", engine(4, 5, 8)).evaluate(counts).total.cycles == turns * 3
+    assert skipping(8, 8, "both").evaluate(counts).total.cycles == slowest(PAIRS[:1], 8, 8)
+    with fx.count(level=1) as counts:
+        fx.matmul(a, b)
+    rows = np.broadcast_to((A[:1] != 0).sum(axis=2)[:, :, None], (1, M, N))
+    assert skipping(8, 8).evaluate(counts).total.cycles == slowest(rows, 8, 8)
+    with pytest.raises(DetailError, match="count at level 2"):
+        skipping(8, 8, "both").evaluate(counts)

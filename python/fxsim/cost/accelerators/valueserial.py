@@ -56,15 +56,15 @@ class _ValueSerial(Engine):
 
     def _counts(self, histogram: GroupHistogram | None, groups: Ints, what: str) -> Ints:
         where, shape = type(self).__name__, f"{self.windows} x {self.lanes}"
+        how = f"count at level 2: fx.count(level=2, group=({self.windows}, {self.lanes}))"
         if histogram is None:
             raise DetailError(
-                f"{where}: cycles follow from {what} in each group of {shape} elements of operand a; "
-                f"count at level 2 with groups of {shape}"
+                f"{where}: cycles follow from {what} in each group of {shape} elements of operand a; {how}"
             )
         if (histogram.rows, histogram.lanes) != (self.windows, self.lanes):
             raise DetailError(
-                f"{where}: values were counted in groups of {histogram.rows} x {histogram.lanes}; "
-                f"this array takes {shape}: count at level 2 with groups of {shape}"
+                f"{where}: values were counted in groups of {histogram.rows} x {histogram.lanes}, this array takes "
+                f"{shape}; {how}"
             )
         found = histogram.counts.sum(axis=1)
         if np.any(found != groups):

@@ -78,8 +78,8 @@ class Skipping(Engine):
         entries: Ints | None = None if work.detail is None else getattr(work.detail, name)
         if entries is None:
             raise DetailError(
-                f"Skipping: cycles with sides = {self.sides!r} follow from {name}; count at level {level}, "
-                f"or choose zero gating, which needs nothing but counts"
+                f"Skipping: cycles with sides = {self.sides!r} follow from {name}; count at level {level}: "
+                f"fx.count(level={level}), or choose zero gating, which needs nothing but counts"
             )
         return entries
 
