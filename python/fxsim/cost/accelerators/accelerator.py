@@ -25,7 +25,7 @@ from fxsim.cost.windows import Window
 from fxsim.cost.work import Work
 from fxsim.formats import Format
 
-_ROWS_AT_ONCE: Final = 8192  # columns of this length stay in the cache: three times as fast as all rows at once
+_ROWS_AT_ONCE: Final = 16384  # columns of this length stay in the cache: a third faster than all rows at once
 
 
 @final
@@ -117,7 +117,7 @@ class Accelerator:
         return self.engine.arithmetic(self.accumulator, bits(str(a)), bits(str(b)))
 
     def to_toml(self) -> str:
-        """A description that `from_toml` reads back equal."""
+        """A description that `from_toml` reads back equal; takes tomli-w, which comes with fxsim[cli]."""
         return to_toml(self)
 
     @staticmethod
