@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from fxsim.cli import benching, comparing, training
+from fxsim.cli import benching, comparing, exporting, training
 from fxsim.cli.failures import reported
 from fxsim.data import DATASETS
+from fxsim.export.networks import RANDOM_DATA
+from fxsim.export.recorder import PASSES
 from fxsim.models import MODELS
 from fxsim.policies import POLICIES
 from fxsim.report import page
@@ -117,3 +119,41 @@ def bench(**options: Any) -> None:
     Runs the benchmarks named; without a name the quick ones, about two minutes.
     """
     benching.run(benching.Arguments(**options))
+
+
+@fxsim.group()
+def export() -> None:
+    """Write golden vectors for hardware test benches, or check them."""
+
+
+@export.command("vectors")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.option("--out", type=_WHERE, required=True, help="Folder of the vectors, new or empty.")
+@click.option("--network", help="A network of RUN, as in float32.  [default: the first]")
+@click.option("--model", type=click.Choice(list(MODELS)), default="lenet5", help="The network, without RUN.")
+@click.option("--data", type=click.Choice([*DATASETS, RANDOM_DATA]), default=RANDOM_DATA, help="Its images.")
+@click.option("--data-dir", type=_WHERE, help="Folder of the data's files, in the layout that torchvision uses.")
+@click.option("--format", "format_text", metavar="<WL,FL>", help="Of weights, activations and gradients.")
+@click.option("--accumulator", metavar="TEXT", help="Of all products, as in '20 overflow=wrap'.  [default: exact]")
+@click.option("--numerics", metavar="JSON", help="Instead of --format and --accumulator: what Numerics.to_text writes.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, help="Of weights, random images and rounding.")
+@click.option("--step", is_flag=True, help="Forward and backward of a training step, instead of one evaluation.")
+@click.option("--samples", type=click.IntRange(1), default=4, help="Images, at most.")
+@click.option("--layer", "layers", multiple=True, default=("*",), help="Names of layers, or patterns as in 'conv*'.")
+@click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), default=PASSES, help="Which products.")
+@click.pass_context
+@reported
+def export_vectors(context: click.Context, /, **_: object) -> None:
+    """Write operands, accumulators and outputs of every integer product as $readmemh files with a manifest.
+
+    Of the run folder RUN at its last checkpoint, or of a named network with the weights that --seed draws.
+    """
+    exporting.vectors(exporting.Arguments(**context.params), _given(context))
+
+
+@export.command("verify")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@reported
+def export_verify(folder: Path) -> None:
+    """Compute the vectors in FOLDER again, and compare every word and every count."""
+    exporting.verify(folder)

@@ -19,7 +19,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (ValueError, OSError, ImportError) as error:
+        except (ValueError, OverflowError, OSError, ImportError) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapped

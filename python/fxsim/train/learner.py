@@ -105,20 +105,16 @@ class Learner:
 
     def step(self, batch: Batch, step: int) -> StepOutcome:
         """Optimizer step number `step`, from 0, on one batch."""
-        x, y = batch
+        y = batch[1]
         begun = time.perf_counter()
         self._rate = self.recipe.learning_rate_at(step, self._total_steps) * self.run.learning_rate_factor
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate
-        self.model.train()
         bits, bits_by_elements = self.run.mean_word_length, self.run.mean_word_length_by_elements
         with self._count() as counts:
-            logits = self.model(self._present(x))
-            task_loss = loss_of(self.recipe.loss, logits, y)
-            loss = task_loss + self.run.penalty()
-            torch.autograd.backward(loss)
+            logits, task_loss, loss = self.backward(batch)
             self._last = self._state_of_weights()
-            self.run.step(loss.detach())
+            self.run.step(loss)
             self.optimizer.step()
             self.optimizer.zero_grad()
         outcome = StepOutcome(
@@ -133,6 +129,23 @@ class Learner:
         self._window.add(outcome)
         self._evaluated = False
         return outcome
+
+    def backward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Forward and backward of a training step, which leave gradients: logits, task loss, loss with the penalty."""
+        x, y = batch
+        self.model.train()
+        logits = self.model(self._present(x))
+        task_loss = loss_of(self.recipe.loss, logits, y)
+        loss = task_loss + self.run.penalty()
+        torch.autograd.backward(loss)
+        return logits, task_loss, loss.detach()
+
+    @torch.no_grad()
+    def infer(self, x: Tensor) -> Tensor:
+        """The logits of images in evaluation mode."""
+        self.model.eval()
+        logits: Tensor = self.model(self._present(x))
+        return logits
 
     def switches(self, step: int) -> Iterator[SwitchLine]:
         """The decisions since the last call, `step` steps being done."""
@@ -167,13 +180,12 @@ class Learner:
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch], *, epoch: int, step: int, finalized: bool) -> TestLine:
         """The line of an evaluation. Batches must come in the same order each time; their size does not matter."""
-        self.model.eval()
         begun = time.perf_counter()
         loss, correct, samples = 0.0, 0, 0
         with self._count() as counts:
             for x, y in batches:
                 with shard(samples):
-                    logits = self.model(self._present(x))
+                    logits = self.infer(x)
                 loss += float(F.cross_entropy(logits, y, reduction="sum"))
                 correct += _correct(logits, y)
                 samples += len(y)

@@ -11,17 +11,15 @@ from typing import Final, final
 
 import torch
 
-from fxsim import data, models
+from fxsim import data
 from fxsim.cost.windows import Window
 from fxsim.data import Dataset
 from fxsim.train.checkpoint import Checkpoint, check_config, warn_of_differences
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
-from fxsim.train.initialise import initialise
 from fxsim.train.learner import Batch, Learner
+from fxsim.train.networks import dataset_of, learner_of
 from fxsim.train.observer import Observer, Plan, Progress, Silent, Standing
-from fxsim.train.presentation import present
-from fxsim.train.recipe import Recipe
 from fxsim.train.runfolder import RunFolder
 
 EVALUATION_BATCH: Final = 256
@@ -46,7 +44,7 @@ def train(
         FileExistsError: the folder is not empty.
         ValueError, FileNotFoundError: the model, the data or the policy cannot be had as configured.
     """
-    loop = _Loop(config, RunFolder(path), _dataset(config), observer or Silent(), stop)
+    loop = _Loop(config, RunFolder(path), dataset_of(config), observer or Silent(), stop)
     RunFolder.create(path, config)
     with _surroundings(config.threads, config.seed):
         loop.prepare()
@@ -78,7 +76,7 @@ def resume(
         return True
     threads = threads or config.threads
     warn_of_differences(config.environment, Environment.current(threads))
-    loop = _Loop(config, folder, _dataset(config), observer or Silent(), stop)
+    loop = _Loop(config, folder, dataset_of(config), observer or Silent(), stop)
     with _surroundings(threads, config.seed):
         loop.restore(checkpoint)
         return loop.go()
@@ -106,25 +104,8 @@ class _Loop:
         self.steps_per_line: Final = -(-self.total // config.most_lines)
         lines_per_window = -(-self.total // (COUNT_WINDOWS * self.steps_per_line))
         self.steps_per_window: Final = lines_per_window * self.steps_per_line
-        self.learners: Final = tuple(self._learner(recipe) for recipe in config.recipes)
+        self.learners: Final = tuple(learner_of(config, recipe, dataset) for recipe in config.recipes)
         self.step = 0
-
-    def _learner(self, recipe: Recipe) -> Learner:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            model = models.build(self.config.model, self.dataset.num_classes, self.dataset.in_channels)
-            if recipe.initialisation == "tnvs":
-                torch.manual_seed(self.config.seed)
-                initialise(model, gain=recipe.gain)
-        return Learner(
-            recipe,
-            model,
-            seed=self.config.seed,
-            total_steps=self.total,
-            counting=self.config.count,
-            fused=self.config.fuse,
-            present=lambda x: present(x, self.dataset, recipe.presentation),
-        )
 
     def prepare(self) -> None:
         """What a policy must know before the first step is measured on the run's own batches."""
@@ -239,10 +220,6 @@ class _Loop:
             log_lengths=self.folder.lengths(),
         ).save(self.folder.checkpoint)
         self.observer.checkpointed(self.step)
-
-
-def _dataset(config: TrainConfig) -> Dataset:
-    return data.load(config.data, config.data_dir or None).first(config.train_limit, config.test_limit)
 
 
 @contextmanager
