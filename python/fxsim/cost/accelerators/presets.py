@@ -87,7 +87,7 @@ def bitfusion(rows: int = 16, columns: int = 32) -> Accelerator:
             ("engine.window", "ours: 64 rows of 32 partial sums of 32 bits are half of the output buffer"),
             ("memory", "bf_e_conf.ini: weights 64 KiB, activations 32 KiB, outputs 16 KiB, interface of 192 bits"),
             ("clock_hz", "bf_e_conf.ini"),
-            ("accumulator", "32-bit partial sums: section III of the paper"),
+            ("accumulator", "32 bits: the words of the output buffer in the authors' simulator"),
         ),
     )
 
@@ -107,7 +107,7 @@ def dynamic_stripes() -> Accelerator:
         "dynamic_stripes",
         DynamicStripes(windows=16, filters=256, lanes=16),
         sources=(
-            ("engine", "Delmas Lascorz et al., Dynamic Stripes, arXiv:1706.00504, on Stripes' tiles"),
+            ("engine", "Delmas et al., Dynamic Stripes, arXiv:1706.00504, on Stripes' tiles"),
             _OUR_BUFFERS,
         ),
     )
