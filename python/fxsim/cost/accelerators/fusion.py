@@ -39,8 +39,8 @@ class BitFusion(Engine):
     window: rows of the GEMM whose partial sums the output buffer holds at a time; the next fetch the weights again.
 
     Source: Sharma, Park, Suda, Lai, Chau, Chandra and Esmaeilzadeh, "Bit Fusion: Bit-level dynamically composable
-    architecture for accelerating deep neural networks", ISCA 2018; cycles as the authors' simulator counts them, without
-    fill and drain, continued above 8 bits.
+    architecture for accelerating deep neural networks", ISCA 2018; cycles as the authors' simulator counts them,
+    without fill and drain, continued above 8 bits.
     """
 
     kind: ClassVar = "bitfusion"

@@ -15,8 +15,8 @@ cycles after row 0, column j its own j cycles after column 0.
 Everything here is int64 and works on whole columns; shapes are 1 or more.
 
 Source: Samajdar, Joseph, Zhu, Whatmough, Mattina and Krishna, "A systematic methodology for characterizing scalability
-of DNN accelerators using SCALE-Sim", ISPASS 2020, its analytical runtime of a scaled-up array, for `ispass20`; SCALE-Sim
-3.0.0 for `scalesim`; the Verilog arrays of fxsim's tests for `pipelined` and for edge "exact".
+of DNN accelerators using SCALE-Sim", ISPASS 2020, its analytical runtime of a scaled-up array, for `ispass20`;
+SCALE-Sim 3.0.0 for `scalesim`; the Verilog arrays of fxsim's tests for `pipelined` and for edge "exact".
 """
 
 from __future__ import annotations

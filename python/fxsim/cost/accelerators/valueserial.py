@@ -85,8 +85,8 @@ class _ValueSerial(Engine):
 class DynamicStripes(_ValueSerial):
     """Stripes whose precision is that of each group of activations: as many cycles as its widest element has bits.
 
-    Source: Delmas et al., "Dynamic Stripes: Exploiting the dynamic precision requirements of activation values in neural
-    networks", arXiv:1706.00504, 2017.
+    Source: Delmas et al., "Dynamic Stripes: Exploiting the dynamic precision requirements of activation values in
+    neural networks", arXiv:1706.00504, 2017.
     """
 
     kind: ClassVar = "dynamic_stripes"
