@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import fxsim as fx
 from fxsim import models
-from fxsim.policies import DFQ, FracTrain
+from fxsim.policies import DFQ, DFQConfig, FracTrain
 from fxsim.ranges import Affine, RangedNumerics
 from fxsim.train.convert_for import convert_for
 
@@ -148,3 +148,50 @@ def test_the_penalty_pulls_the_cost_to_the_target() -> None:
     assert 1.7 < percent < 4.7
     sign = policy.sign(percent)
     assert float(run.penalty().detach()) == pytest.approx(sign * 2.0 * percent * 3 / 100)
+
+
+def test_a_block_that_keeps_the_shape_can_be_skipped() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
+    gated = fx.convert(model, CANDIDATES[-1])
+    fx.nn.gate_blocks(gated, (None, CANDIDATES[1]))
+    lean(gated, 0)  # every gate asks to skip
+    first, middle, last = gated
+    x = batch()
+    for training in (True, False):
+        gated.train(training)
+        h = first(x)
+        assert h.shape == (6, 4)  # it changes the shape, so its gate may not
+        torch.testing.assert_close(middle(h), h, rtol=0, atol=1e-6)
+        assert last(h).shape == (6, 2)
+        chosen = [each.argmax(1).tolist() for each in first.gates._choices.values()]
+        assert chosen == [[1] * 6, [0] * 6, [1] * 6]
+        assert float(first.gates.mean_cost((0.0, 3.0)).detach()) == pytest.approx(2.0)
+    gated.train()
+    model(x).sum()
+    (gated(x).square().sum() + first.gates.mean_cost((0.0, 3.0))).backward()
+    for name, parameter in first.gates.named_parameters():
+        assert bool(torch.isfinite(parameter.grad).all()), name  # type: ignore[arg-type]
+
+
+def test_residual_blocks_without_a_stride_can_be_skipped() -> None:
+    policy = DFQ(DFQConfig(activations="0,3,6", gradients="0,6,8"))
+    assert [round(cost * 1024) for cost in policy.gating.costs] == [0, 54, 104]
+    resnet = convert_for(policy, models.build("resnet20", 10, 1))
+    gated = {name: module for name, module in resnet.named_modules() if isinstance(module, fx.nn.GatedBlock)}
+    kept = [name for name, module in gated.items() if module._refused is None]
+    assert kept == [f"blocks.{number}" for number in (0, 1, 2, 4, 5, 7, 8)]
+    with torch.no_grad():
+        gates = gated["blocks.0"].gates
+        gates.head.weight.zero_()
+        gates.head.bias.copy_(torch.tensor([9.0, 0.0, 0.0]))
+    resnet.eval()
+    x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(gated["blocks.0"](x), x)
+
+
+def test_candidates_that_are_all_skipped_are_refused() -> None:
+    with pytest.raises(ValueError, match="activations is '0,0'; give a candidate other than 0 and 0"):
+        DFQConfig(activations="0,0", gradients="0,0")
+    with pytest.raises(ValueError, match=r"bits is .*; give 1 to 16 bits"):
+        DFQConfig(activations="0,3", gradients="6,6")

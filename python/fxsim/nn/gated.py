@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fxsim.nn.ranged import Ranged
+from fxsim.nn.conv2d import symmetric_padding
+from fxsim.nn.ranged import Ranged, RangedConv2d
 from fxsim.ranges import RangedNumerics
 
 EMBEDDED = 32
@@ -35,16 +36,19 @@ class Gates(nn.Module):
         self._hidden: tuple[Tensor, Tensor] | None = None
         self._choices: dict[int, Tensor] = {}
 
-    def choose(self, number: int, pooled: Tensor) -> Tensor:
+    def choose(self, number: int, pooled: Tensor, refused: Tensor | None = None) -> Tensor:
         """The choice for block `number` from the means (B, C) of its input's channels: one-hot rows (B, K).
 
         Block 0 begins a forward of the network: the cell forgets. The first of equal candidates wins. Gradients pass
-        as if the probabilities themselves had been given.
+        as if the probabilities themselves had been given. refused: bool (K,), candidates that this block cannot have.
         """
         if number == 0:
             self._hidden, self._choices = None, {}
         self._hidden = self.cell(self.embeddings[number](pooled), self._hidden)
-        probabilities = F.softmax(self.head(self._hidden[0]), dim=1)
+        scores = self.head(self._hidden[0])
+        if refused is not None:
+            scores = scores.masked_fill(refused, -torch.inf)
+        probabilities = F.softmax(scores, dim=1)
         hard = F.one_hot(probabilities.argmax(1), probabilities.shape[1]).to(probabilities.dtype)
         choice = hard - probabilities.detach() + probabilities
         self._choices[number] = choice
@@ -72,31 +76,35 @@ class GatedBlock(nn.Module):
         block: takes one tensor (B, ...) and gives one.
         gates: shared by all blocks of a network; the first block owns them.
         number: of the block, from 0, in the order in which blocks run.
-        candidates: the arithmetics of the block's ranged layers.
+        candidates: the arithmetics of the block's ranged layers; None: the block is skipped, and gives its input. Gates
+            of blocks that change the shape never choose that.
     """
 
-    def __init__(self, block: nn.Module, gates: Gates, number: int, candidates: Sequence[RangedNumerics]) -> None:
+    def __init__(
+        self, block: nn.Module, gates: Gates, number: int, candidates: Sequence[RangedNumerics | None]
+    ) -> None:
         super().__init__()
         self.block = block
         self.number = number
         self.candidates = tuple(candidates)
+        skips = torch.tensor([each is None for each in candidates])
+        self._refused = skips if bool(skips.any()) and not keeps_shape(block) else None
         if number == 0:
             self.gates = gates
         self._shared = [gates]  # in a list, so that only the first block's state holds it
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, (B, ...)."""
-        choice = self._shared[0].choose(self.number, self._pooled(x))
+        choice = self._shared[0].choose(self.number, self._pooled(x), self._refused)
         layers = [layer for layer in self.block.modules() if isinstance(layer, Ranged)]
         kept = [layer.numerics for layer in layers]
         total: Tensor | None = None
         try:
             for column, numerics in zip(choice.unbind(1), self.candidates, strict=True):
-                if not self.training and not bool(column.any()):
+                refused = numerics is None and self._refused is not None
+                if refused or (not self.training and not bool(column.any())):
                     continue
-                for layer in layers:
-                    layer.numerics = numerics
-                y = self.block(x)
+                y = self._candidate(x, layers, numerics)
                 part = y * column.view(-1, *[1] * (y.dim() - 1))
                 total = part if total is None else total + part
         finally:
@@ -106,6 +114,14 @@ class GatedBlock(nn.Module):
             raise ValueError("GatedBlock: the batch is empty; give at least one sample")
         return total
 
+    def _candidate(self, x: Tensor, layers: Sequence[Ranged], numerics: RangedNumerics | None) -> Tensor:
+        if numerics is None:
+            return x
+        for layer in layers:
+            layer.numerics = numerics
+        y: Tensor = self.block(x)
+        return y
+
     def _pooled(self, x: Tensor) -> Tensor:
         """The mean of every channel: channels are dimension 1 of images, else the last."""
         if x.dim() == 4:
@@ -113,7 +129,22 @@ class GatedBlock(nn.Module):
         return x.flatten(1, -2).mean(1) if x.dim() > 2 else x
 
 
-def gate_blocks(model: nn.Module, candidates: Sequence[RangedNumerics]) -> list[str]:
+def keeps_shape(block: nn.Module) -> bool:
+    """Whether a block can be skipped: its ranged layers neither stride nor crop, and the last gives what it takes."""
+    layers = [layer for layer in block.modules() if isinstance(layer, Ranged)]
+    return layers[-1].weight.shape[0] == _channels(block) and all(
+        all(
+            stride == 1 and 2 * pad == dilation * (kernel - 1)
+            for stride, pad, dilation, kernel in zip(
+                layer.stride, symmetric_padding(layer), layer.dilation, layer.kernel_size, strict=True
+            )
+        )
+        for layer in layers
+        if isinstance(layer, RangedConv2d)
+    )
+
+
+def gate_blocks(model: nn.Module, candidates: Sequence[RangedNumerics | None]) -> list[str]:
     """Put gates around the blocks of a model that has ranged layers; the names of what was wrapped, in order.
 
     A block is an outermost module with two or more ranged layers that is neither the model nor a mere container

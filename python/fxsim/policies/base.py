@@ -145,11 +145,11 @@ class BlockGradientRule:
 class Gating:
     """Blocks of layers that are computed under one of several arithmetics, chosen for each sample by a learned gate.
 
-    candidates: the arithmetics. costs: of each, what a multiply-accumulate of a training step's three products costs
-    in all, as a fraction of a float32 product.
+    candidates: the arithmetics; None: the block is skipped where it keeps the shape. costs: of each, what a
+    multiply-accumulate of a training step's three products costs in all, as a fraction of a float32 product.
     """
 
-    candidates: tuple[RangedNumerics, ...]
+    candidates: tuple[RangedNumerics | None, ...]
     costs: tuple[float, ...]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 from fxsim.policies.affine import affine_numerics
 from fxsim.policies.base import End, Gating, Observation
@@ -15,12 +15,15 @@ from fxsim.policies.options import numbers, require, to_options
 from fxsim.policies.ranged import RangedPolicy
 from fxsim.ranges import WIDEST, RangedNumerics
 
+SKIPPED: Final = (0, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DFQConfig:
     """The settings of DFQ.
 
-    activations, gradients: bits that a gate chooses among, pair by pair. weight: bits of weights.
+    activations, gradients: bits that a gate chooses among, pair by pair; 0 and 0: the block is skipped, where it keeps
+    the shape. weight: bits of weights.
     target: cost to be held, in percent of float32 training. beta: weight of the cost in the loss.
 
     Source: Fu et al. 2020, section 4.1, and the authors' code; beta: see docs/policies/dfq.md.
@@ -33,7 +36,9 @@ class DFQConfig:
     beta: float = 2.0
 
     def __post_init__(self) -> None:
-        bits = [self.weight, *(each for pair in self.candidates for each in pair)]
+        computed = [pair for pair in self.candidates if pair != SKIPPED]
+        require(bool(computed), "DFQConfig", "activations", repr(self.activations), "a candidate other than 0 and 0")
+        bits = [self.weight, *(each for pair in computed for each in pair)]
         require(all(1 <= each <= WIDEST for each in bits), "DFQConfig", "bits", bits, f"1 to {WIDEST} bits")
         require(self.target >= 0, "DFQConfig", "target", self.target, "a percentage of 0 or more")
         require(self.beta >= 0, "DFQConfig", "beta", self.beta, "0 or more")
@@ -86,8 +91,10 @@ class _Gated(RangedPolicy):
     def gating(self) -> Gating:
         weight = self.config.weight
         return Gating(
-            candidates=tuple(affine_numerics(weight, *pair) for pair in self.config.candidates),
-            costs=tuple(product_costs(a, weight, g) for a, g in self.config.candidates),
+            candidates=tuple(
+                None if pair == SKIPPED else affine_numerics(weight, *pair) for pair in self.config.candidates
+            ),
+            costs=tuple(product_costs(a, weight, g) for a, g in self.config.candidates),  # 0 for one that is skipped
         )
 
     @final
@@ -100,7 +107,7 @@ class _Gated(RangedPolicy):
 
     @final
     def present(self) -> RangedNumerics:
-        return self.gating.candidates[-1]
+        return next(each for each in reversed(self.gating.candidates) if each is not None)
 
     @final
     def settings(self) -> dict[str, str]:
