@@ -95,3 +95,20 @@ def test_what_cannot_be_is_refused_with_what_can() -> None:
         RangedNumerics(weight=Affine(8), activation=Affine(8, "channel"), grad_output=Affine(8))
     with pytest.raises(ValueError, match="momentum is 1; give 0 or more, below 1"):
         RangedNumerics(weight=Block(8), activation=Block(8), grad_output=Block(8), momentum=Fraction(1))
+
+
+def test_a_power_of_two_for_each_sample_is_written_and_read_and_only_for_activations() -> None:
+    block = Block(8, 3, over="sample")
+    assert str(block) == "block(8,3,sample)"
+    assert parse_range(str(block)) == block
+    assert (block.format.wl, Block(16, over="sample").format.wl, Block(8).format.wl) == (25, 17, 8)
+    assert block.with_bits(12) == Block(12, 3, over="sample")
+    numerics = RangedNumerics(weight=Block(8), activation=block, grad_output=Block(8))
+    assert RangedNumerics.from_text(numerics.to_text()) == numerics
+    with pytest.raises(
+        ValueError, match=r"weight is block\(8,3,sample\); only activations have a power of two a sample"
+    ):
+        RangedNumerics(weight=block, activation=block, grad_output=Block(8))
+    for make in (lambda: Block(8, over="row"), lambda: parse_range("block(8,16,row)")):  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="Block: over is 'row'; give one of tensor, sample"):
+            make()

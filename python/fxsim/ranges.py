@@ -22,6 +22,12 @@ OVERS: Final[tuple[Over, ...]] = ("tensor", "channel", "sample_mean")
 WIDEST: Final = 16
 """Bits of a code: sums of products of two stay exact in float64 for every depth below 2**20."""
 
+BlockOver: TypeAlias = Literal["tensor", "sample"]
+BLOCK_OVERS: Final[tuple[BlockOver, ...]] = ("tensor", "sample")
+
+PRODUCT_BITS: Final = 33
+"""Bits of two operands together, for the same reason."""
+
 SCALES: Final = 64
 """A block's exponent lies within plus and minus this."""
 
@@ -70,21 +76,32 @@ class Block:
     """Block floating point: signed words of `bits` bits under one power of two, the finest at which the tensor fits.
 
     random_bits: 0 rounds to nearest even, 1 to 32 stochastically. Words saturate.
+    over: "tensor", or "sample": a power of two for each sample, for activations. The words then stand on the finest of
+        these grids, in 33 - bits bits; a sample's power is at most as much finer than the coarsest as that leaves room
+        for, 33 - 2 bits.
 
     Source: Rajagopal et al. 2020 (MuPPET), section 3.
     """
 
     bits: int
     random_bits: int = 16
+    over: BlockOver = "tensor"
 
     def __post_init__(self) -> None:
         _check_bits("Block", self.bits, 2)
         _check_random_bits("Block", self.random_bits)
+        if self.over not in BLOCK_OVERS:
+            raise ValueError(f"Block: over is {self.over!r}; give one of {', '.join(BLOCK_OVERS)}")
 
     @property
     def format(self) -> Format:
         """Of the words, the power of two left out."""
-        return Format(self.bits, 0)
+        return Format(self.bits + self.room, 0)
+
+    @property
+    def room(self) -> int:
+        """Bits that words have beside their own, for grids of samples that differ."""
+        return PRODUCT_BITS - 2 * self.bits if self.over == "sample" else 0
 
     def quantizer(self, low: float, high: float) -> Quantizer:
         """The format that fits a tensor with these extremes, and the rounding into it."""
@@ -96,7 +113,8 @@ class Block:
         return replace(self, bits=bits)
 
     def __str__(self) -> str:
-        return f"block({self.bits},{self.random_bits})"
+        over = "" if self.over == "tensor" else f",{self.over}"
+        return f"block({self.bits},{self.random_bits}{over})"
 
 
 @final
@@ -162,7 +180,8 @@ class RangedNumerics:
     evaluation_bits: of weight and activation in evaluation; None: those of training.
     momentum: share of the old value in the running range of activations, which evaluation uses.
 
-    Raises ValueError where only one operand is Plain, or an activation or gradient has a range for each channel.
+    Raises ValueError where only one operand is Plain, an activation or gradient has a range for each channel, or
+    anything but an activation a power of two for each sample.
     """
 
     weight: RangeQuantizer
@@ -186,6 +205,12 @@ class RangedNumerics:
             quantizer = getattr(self, name)
             if isinstance(quantizer, Affine) and quantizer.over == "channel":
                 raise ValueError(f"RangedNumerics: {name} is {quantizer}; only weights have a range for each channel")
+        for name in ("weight", "bias", "output", "grad_output", "grad_copy", "grad_input"):
+            quantizer = getattr(self, name)
+            if isinstance(quantizer, Block) and quantizer.over == "sample":
+                raise ValueError(
+                    f"RangedNumerics: {name} is {quantizer}; only activations have a power of two a sample"
+                )
         if not 0 <= self.momentum < 1:
             raise ValueError(f"RangedNumerics: momentum is {self.momentum}; give 0 or more, below 1")
 
@@ -235,11 +260,13 @@ def _from_text(text: str) -> RangedNumerics:
 
 _NUMBERS: Final[dict[str, type[int | Fraction]]] = {"evaluation_bits": int, "momentum": Fraction}
 
-_FORMS: Final = re.compile(r"(affine)\((\d+),(\w+),(\d+)\)|(block)\((\d+),(\d+)\)|(float32)")
+_FORMS: Final = re.compile(
+    r"(affine)\((\d+),(\w+),(\d+)\)|(block)\((\d+),(\d+)(?:,(\w+))?\)|(float32)"
+)  # groups 1 to 4, 5 to 8, 9
 
 
 def parse_range(text: str) -> RangeQuantizer:
-    """The quantizer whose text this is: "affine(8,tensor,16)", "block(8,16)" or "float32".
+    """The quantizer whose text this is: "affine(8,tensor,16)", "block(8,16)", "block(8,16,sample)" or "float32".
 
     Raises ValueError for any other text.
     """
@@ -254,7 +281,12 @@ def parse_range(text: str) -> RangeQuantizer:
         if over is None:
             raise ValueError(f"Affine: over is {found[3]!r}; give one of {', '.join(OVERS)}")
         return Affine(int(found[2]), over, int(found[4]))
-    return Block(int(found[6]), int(found[7])) if found[5] else Plain()
+    if not found[5]:
+        return Plain()
+    apart = next((each for each in BLOCK_OVERS if each == (found[8] or "tensor")), None)
+    if apart is None:
+        raise ValueError(f"Block: over is {found[8]!r}; give one of {', '.join(BLOCK_OVERS)}")
+    return Block(int(found[6]), int(found[7]), apart)
 
 
 def _check_bits(name: str, bits: int, least: int) -> None:

@@ -79,6 +79,55 @@ def test_muppet_section_3_examples_at_8_bits() -> None:
     assert range_quantize(torch.tensor([127.5 / 128]), nearest).words.raw.tolist() == [127]
 
 
+def test_muppet_section_3_each_sample_under_a_power_of_two_of_its_own() -> None:
+    """The four examples at 8 bits, as samples of one batch."""
+    x = torch.tensor([[0.5, -0.25], [0.3, -1.0], [3.0, -2.0], [1.0, 0.2]])
+    alone = [range_quantize(each, Block(8, random_bits=0)).values().tolist() for each in x]
+    together = range_quantize(x, Block(8, random_bits=0, over="sample"))
+    assert together.values().tolist() == alone
+    assert together.words.format == fx.Format(25, 7)
+    assert together.words.raw.tolist() == [[64, -32], [38, -128], [384, -256], [128, 26]]
+
+
+def test_samples_far_apart_keep_the_room_that_exact_sums_leave() -> None:
+    x = torch.tensor([[1.0, 0.4], [2.0**-20, 3 * 2.0**-26]])
+    for bits, room in ((8, 17), (16, 1)):
+        found = range_quantize(x, Block(bits, random_bits=0, over="sample"))
+        coarse = fx.ranges.block_exponent(0.4, 1.0, bits)
+        assert found.words.format == fx.Format(33 - bits, coarse + room)
+        assert found.values()[0].tolist() == range_quantize(x[0], Block(bits, random_bits=0)).values().tolist()
+        step = 2.0 ** -(coarse + room)
+        assert found.values()[1].tolist() == [round(float(each) / step) * step for each in x[1]]
+
+
+def test_random_bits_of_samples_are_those_of_their_elements() -> None:
+    x = torch.stack((numbers(3, 4, 4), 0.9 * numbers(3, 4, 4, seed=1)))
+    together = range_quantize(x, Block(8, over="sample"), key=Key(1), index_offset=7, index_order="channels_last")
+    for number, image in enumerate(x):
+        alone = range_quantize(
+            image[None], Block(8), key=Key(1), index_offset=7 + 48 * number, index_order="channels_last"
+        )
+        assert torch.equal(together.values()[number], alone.values()[0])
+
+
+def test_a_layer_under_scales_of_samples_multiplies_their_values_exactly() -> None:
+    numerics = replace(BLOCKS, activation=Block(8, over="sample"), output=None, weight=Block(8, 0))
+    layer = fx.nn.RangedConv2d(3, 4, 3, padding=1, bias=False, numerics=numerics, layer_id=3, seed=SEED)
+    x = torch.stack([numbers(3, 5, 5, seed=number) * 3.0**-number for number in range(4)])
+    y = layer(x)
+    values = words(x, numerics.activation, Role.INPUT).values()
+    assert len({float(each.abs().max()) for each in values}) == 4
+    weight = layer.range_words().values()
+    exact = torch.nn.functional.conv2d(values, weight, padding=1)
+    assert torch.equal(y, exact.float())
+    grad = numbers(4, 4, 5, 5, seed=9)
+    y.backward(grad)
+    g = words(grad, numerics.grad_output, Role.GRAD_OUTPUT).values()
+    of_weight = torch.nn.grad.conv2d_weight(values, weight.shape, g, padding=1)
+    assert torch.equal(layer.weight.grad, of_weight.float())
+    assert layer.running_range.tolist() == [float(x.min()), float(x.max())]
+
+
 def test_a_tensor_without_a_range_is_refused() -> None:
     with pytest.raises(ValueError, match="range_quantize: the tensor is empty and has no range"):
         range_quantize(torch.empty(0, 3), Affine(8))

@@ -23,11 +23,11 @@ LEAST = 0.6
 """Chance is 0.1; these 36 steps were seen to give 0.86 to 0.88 on the first 120 test images."""
 
 
-def metrics(policy: str, folder: Path) -> list[dict[str, Any]]:
+def metrics(policy: str, folder: Path, **options: bool) -> list[dict[str, Any]]:
     config = TrainConfig(
         model="lenet5",
         data="digits",
-        recipes=(recipe_for(policy, "lenet5"),),
+        recipes=(recipe_for(policy, "lenet5", options),),
         environment=Environment.current(1),
         epochs=3,
         batch_size=16,
@@ -55,6 +55,13 @@ def test_it_learns_digits(policy: str, first: int, last: int, tmp_path: Path) ->
         shares = [line["bit_operations"] / (1024 * line["macs"]) for line in training]
         assert shares[0] == min(shares) < 0.03
         assert shares[-1] == max(shares) < 0.09
+
+
+def test_muppet_learns_with_scales_for_each_image(tmp_path: Path) -> None:
+    lines = metrics("muppet", tmp_path / "run", per_sample=True)
+    plain = metrics("muppet", tmp_path / "plain")
+    assert lines[-1]["accuracy"] >= LEAST
+    assert [line["loss"] for line in lines] != [line["loss"] for line in plain]
 
 
 def test_a_block_gradient_rule_keeps_the_scale_and_names_the_layer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -61,11 +62,11 @@ def extremes(x: Tensor, quantizer: Affine | Block, samples: int, name: str) -> E
     """
     if x.numel() == 0:
         raise ValueError(f"{name}: the tensor is empty and has no range; give at least one element")
-    over = quantizer.over if isinstance(quantizer, Affine) else "tensor"
+    over = quantizer.over
     if over == "tensor":
         low, high = (each.reshape(1).double() for each in torch.aminmax(x.detach()))
     else:
-        rows = x.detach().reshape(samples if over == "sample_mean" else len(x), -1)
+        rows = x.detach().reshape(len(x) if over == "channel" else samples, -1)
         low, high = (each.double() for each in torch.aminmax(rows, dim=1))
         if over == "sample_mean":
             low, high = (torch.tensor([math.fsum(each.tolist()) / len(each)]).double() for each in (low, high))
@@ -77,7 +78,8 @@ def extremes(x: Tensor, quantizer: Affine | Block, samples: int, name: str) -> E
 def codes(x: Tensor, quantizer: Affine | Block, found: Extremes, site: Site, *, channels_last: bool) -> Codes:
     """x on the grid that a quantizer lays over a range; contiguous in index order."""
     if isinstance(quantizer, Block):
-        return _block(x, quantizer, found, site, channels_last)
+        make = _block if quantizer.over == "tensor" else _blocks_of_samples
+        return make(x, quantizer, found, site, channels_last)
     draws = None
     if quantizer.random_bits:
         key = Key(site.seed % _WORD, site.stream % _WORD)
@@ -141,6 +143,26 @@ def _block(x: Tensor, quantizer: Block, found: Extremes, site: Site, channels_la
     words = _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=False)
     step = torch.tensor([plan.format.step], dtype=torch.float64)
     return Codes(words.values, plan.format, step, torch.zeros_like(step), False)
+
+
+def _blocks_of_samples(x: Tensor, quantizer: Block, found: Extremes, site: Site, channels_last: bool) -> Codes:
+    """Each sample in a block of its own, all words on the finest grid among them."""
+    own = [quantizer.quantizer(low, high) for low, high in zip(found.low.tolist(), found.high.tolist(), strict=True)]
+    coarsest = min(each.format.fl for each in own)
+    capped = [min(each.format.fl, coarsest + quantizer.room) for each in own]
+    finest, rows = max(capped), len(x) // len(own)
+    per_row = x.numel() // len(x)
+    parts = []
+    for number, (settled, fl) in enumerate(zip(own, capped, strict=True)):
+        plan = word_plan(replace(settled, format=Format(quantizer.bits, fl)))
+        first = number * rows
+        place = site._replace(index_offset=site.index_offset + first * per_row, batch=1)
+        some = x[first : first + rows]
+        words = _words.quantize(some, plan, plan.dtype, place, channels_last=channels_last, mask=False).values
+        parts.append(_words.in_order(words, channels_last).to(quantizer.format.dtype) << (finest - fl))
+    form = replace(quantizer.format, fl=finest)
+    step = torch.tensor([form.step], dtype=torch.float64)
+    return Codes(_words.restored(torch.cat(parts), channels_last), form, step, torch.zeros_like(step), False)
 
 
 def _publish(site: Site, x: Tensor, output: str, random_draws: int) -> None:

@@ -128,7 +128,7 @@ def ranged_conv2d(
         qw.raw,
         torch.cat((qx.scale, qx.zero)),
         torch.cat((qw.scale, qw.zero)),
-        torch.cat(own),
+        torch.stack((own.low.min(), own.high.max())),
     )
 
 

@@ -138,3 +138,11 @@ def test_settings_are_checked() -> None:
         MuPPETConfig(schedule="12,8")
     with pytest.raises(ValueError, match="schedule is '8,x'; give integers with commas between them"):
         MuPPETConfig(schedule="8,x")
+
+
+def test_section_3_images_have_scales_of_their_own_on_request() -> None:
+    policy = MuPPET(MuPPETConfig(epoch_steps=1, per_sample=True))
+    policy.start((LayerShape("first", (1, 2), 0), LayerShape("second", (1, 2), 1)), 0)
+    first, second = (policy.numerics_of(name).activation for name in ("first", "second"))
+    assert (first, second) == (Block(8, 16, over="sample"), Block(8, 16))
+    assert MuPPET(MuPPETConfig(epoch_steps=1)).present().activation == Block(8, 16)

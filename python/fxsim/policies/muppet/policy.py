@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
@@ -30,6 +30,7 @@ class MuPPETConfig:
     tail: epochs in float32 at each learning rate. drops: how often the rate falls to a tenth there.
     epoch_steps: steps that count as an epoch; 0 for a 110th of the run.
     random_bits: of every stochastic rounding, 1 to 32.
+    per_sample: whether each image has a power of two of its own, as published, rather than one for the batch.
 
     Source: Rajagopal et al. 2020, section 4; epoch_steps: see docs/policies/muppet.md.
     """
@@ -41,6 +42,7 @@ class MuPPETConfig:
     drops: int = 2
     epoch_steps: int = 0
     random_bits: int = 16
+    per_sample: bool = False
 
     def __post_init__(self) -> None:
         bits = self.word_lengths
@@ -115,6 +117,12 @@ class MuPPET(RangedPolicy):
             return RangedNumerics(weight=Plain(), activation=Plain(), grad_output=Plain())
         block = Block(bits, self.config.random_bits)
         return RangedNumerics(weight=block, activation=block, output=block, grad_output=block)
+
+    def numerics_of(self, layer: str) -> RangedNumerics:
+        now = self.present()
+        if not self.config.per_sample or layer != self._layers[0].name or not isinstance(now.activation, Block):
+            return now
+        return replace(now, activation=Block(now.activation.bits, now.activation.random_bits, over="sample"))
 
     def reset(self) -> None:
         if not self._epoch_steps:
