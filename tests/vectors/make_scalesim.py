@@ -5,7 +5,7 @@
     python tests/vectors/make_scalesim.py scalesim-env/bin/python
 
 The simulator needs a numpy of its own, so it runs in its own environment; this script runs where fxsim does. It takes
-about an hour. A layer shape that a model has several times is simulated once.
+half an hour. A layer shape that a model has several times is simulated once.
 """
 
 from __future__ import annotations

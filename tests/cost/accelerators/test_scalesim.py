@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import math
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +15,18 @@ from fxsim.cost.accelerators import scalesim
 
 TABLE = Path(__file__).parents[2] / "vectors" / "scalesim.csv"
 ROWS = list(csv.DictReader(TABLE.read_text().splitlines()))
+
+
+def simulated_shapes(model: str) -> dict[str, tuple[int, int, int]]:
+    """(M, N, K) of the layers that make_scalesim.py would simulate today, by name."""
+    spec = importlib.util.spec_from_file_location("make_scalesim", TABLE.with_name("make_scalesim.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = script  # dataclasses look their module up
+    spec.loader.exec_module(script)
+    channels = dict(script.MODELS_AND_CHANNELS)[model]
+    return {name: layer.gemm for layer, name in script.layers(model, channels).items()}
 
 
 def counted_writes(row: dict[str, str]) -> int:
@@ -36,6 +50,12 @@ def test_the_table_covers_what_it_should() -> None:
     }
     assert len(ROWS) == (5 + 9 + 6) * 5 * 3
     assert {row["stall_cycles"] for row in ROWS} == {"0"}
+
+
+@pytest.mark.parametrize("model", ["lenet5", "resnet20", "alexnet"])
+def test_the_layers_are_those_of_the_models(model: str) -> None:
+    found = {row["layer"]: tuple(int(row[name]) for name in "mnk") for row in ROWS if row["model"] == model}
+    assert found == simulated_shapes(model)
 
 
 @pytest.mark.parametrize("model", ["lenet5", "resnet20", "alexnet"])
