@@ -70,6 +70,18 @@ def test_the_forms_are_the_printed_ones() -> None:
     assert int(systolic_cycles.cycles("ws", "scalesim", "full", on)) == 12 * (100 + 2 * 8 + 16 - 2)
 
 
+def test_pipelined_folds_wait_for_the_wires_where_they_are_short() -> None:
+    steps = np.arange(1, 40)
+    for rows, columns in ARRAYS:
+        found = {flow: systolic_cycles.interval(flow, "pipelined", rows, columns, steps) for flow in ("os", "ws", "is")}
+        assert found["os"].tolist() == [max(t, 2 * rows - 1) for t in steps]
+        assert found["ws"].tolist() == found["is"].tolist() == [max(t, rows) for t in steps]
+
+
+def test_one_product_on_one_element_takes_two_cycles() -> None:
+    assert systolic_cycles.cycles("os", "pipelined", "exact", systolic_cycles.mapping("os", 1, 1, 1, 1, 1)) == 2
+
+
 def test_input_stationary_is_weight_stationary_with_operands_exchanged() -> None:
     for schedule, edge, (m, n, k) in itertools.product(systolic_cycles.SCHEDULES, systolic_cycles.EDGES, SHAPES):
         inputs = systolic_cycles.mapping("is", 4, 8, m, n, k)
