@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -33,11 +34,12 @@ MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) 
 Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
                    const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
                    std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
-                   bool count, const std::string& name) {
+                   const std::array<std::int64_t, 6>& repeat, bool count, const std::string& name) {
   if (a.view.depth() != b.view.depth()) {
     throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
                           std::to_string(b.view.depth()) + " in b; they must be equal");
   }
+  if (repeat[0] < 0) throw py::value_error("gemm: repeat begins with the number of products, and that is negative");
   if (bias && bias->size() != b.view.rows()) {
     throw py::value_error("gemm: bias has " + std::to_string(bias->size()) + " elements for " +
                           std::to_string(b.view.rows()) + " columns");
@@ -55,10 +57,11 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
   call.index_base = index_base;
   call.index_row_stride = index_row_stride;
   call.count = count;
+  call.repeat = {repeat[0], repeat[1], repeat[2], repeat[3], repeat[4], repeat[5]};
   Events events;
   {
     const py::gil_scoped_release unlocked;
-    if (call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
+    if (call.repeat.count > 0 && call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
   }
   raise_gemm_fault(events.fault, name);
   return events;
@@ -97,8 +100,8 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
 void register_kernels(py::module_& m) {
   m.def("gemm", &gemm_kernel, py::arg("a"), py::arg("b"), py::arg("out").noconvert(), py::arg("accumulator"),
         py::kw_only(), py::arg("bias").noconvert(), py::arg("bias_fl"), py::arg("output"), py::arg("output_rounds"),
-        py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"), py::arg("count"),
-        py::arg("name") = "gemm");
+        py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"),
+        py::arg("repeat") = std::array<std::int64_t, 6>{1, 0, 0, 0, 0, 0}, py::arg("count"), py::arg("name") = "gemm");
 
   m.def(
       "quantize",

@@ -74,6 +74,12 @@ struct Events {
   }
 };
 
+// Products that are alike: number i finds its operands, outputs and bias i steps (elements) further, its indices too.
+struct Repeat {
+  std::int64_t count = 1;
+  std::int64_t a = 0, b = 0, out = 0, index = 0, bias = 0;
+};
+
 // out(m, n) <- Output(Accumulate_k a(m, k) * b(n, k) + bias(n)). Element (m, n) has the logical index
 // index_base + m * index_row_stride + n.
 struct GemmCall {
@@ -89,6 +95,7 @@ struct GemmCall {
   std::int64_t index_base = 0;
   std::int64_t index_row_stride = 0;
   bool count = false;  // step and product events are wanted
+  Repeat repeat;
 };
 
 // out[i] <- Quantize(in[i]) in the array's own C order; `out` and `clipped` are contiguous in that order. Integers in

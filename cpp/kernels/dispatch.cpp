@@ -10,6 +10,7 @@
 #include "kernels/generic/gemm.hpp"
 #include "kernels/isa/list.hpp"
 #include "kernels/reference/reference.hpp"
+#include "kernels/repeat.hpp"
 
 namespace fxsim {
 namespace {
@@ -80,7 +81,13 @@ bool force_isa(std::string_view name) {
 
 Events gemm(const GemmCall& call) {
   const isa::Kernels* kernels = use();
-  return kernels == nullptr ? reference::gemm(call) : generic::gemm(call, *kernels);
+  const auto run = [kernels](const GemmCall& one) {
+    return kernels == nullptr ? reference::gemm(one) : generic::gemm(one, *kernels);
+  };
+  if (call.repeat.count == 1) return run(call);
+  std::optional<Events> events;
+  if (kernels != nullptr) events = generic::gemm_across(call, *kernels);
+  return events ? *events : run_repeated(call, run);
 }
 
 Events quantize(const QuantizeCall& call) {

@@ -45,6 +45,18 @@ decltype(auto) with_storage(Storage storage, const void* data, F&& f) {
   return f(static_cast<const double*>(data));
 }
 
+inline std::size_t element_bytes(Storage storage) {
+  return with_storage(storage, nullptr, [](const auto* data) { return sizeof(*data); });
+}
+
+// The address `elements` further.
+inline const void* advanced(const void* data, Storage storage, std::int64_t elements) {
+  return static_cast<const std::byte*>(data) + elements * static_cast<std::int64_t>(element_bytes(storage));
+}
+inline void* advanced(void* data, Storage storage, std::int64_t elements) {
+  return static_cast<std::byte*>(data) + elements * static_cast<std::int64_t>(element_bytes(storage));
+}
+
 // An array of up to eight dimensions; strides count elements.
 struct StridedArray {
   static constexpr int kMaxDims = 8;

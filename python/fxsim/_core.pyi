@@ -4,6 +4,7 @@ Floor 3: views in, exceptions out, the GIL released, nothing computed here and n
 that the caller gives. Arguments are what `fxsim.accumulator.resolve` and `fxsim.rounding` yield with no default left.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,7 @@ def gemm(
     stream: int,
     index_base: int,
     index_row_stride: int,
+    repeat: Sequence[int] = (1, 0, 0, 0, 0, 0),
     count: bool,
     name: str = "gemm",
 ) -> Events:
@@ -119,6 +121,9 @@ def gemm(
     `out` has shape (a.rows, b.rows), any strides, and an integer dtype, or float32 or float64 for raw * 2^-fl. With
     `output_rounds` False the accumulator's integer is the result, in output's format. Element (m, n) draws random bits
     as number index_base + m * index_row_stride + n. Product and step events are counted only with `count`.
+
+    repeat: the number of products, and how many elements further than its predecessor each finds a, b, out, its
+    indices and its bias. What lies there must be the caller's.
 
     Raises OverflowError where an `error` mode meets a value it refuses, or an exact result does not fit its format;
     `out` then holds no result.

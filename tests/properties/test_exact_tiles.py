@@ -76,8 +76,11 @@ def formats(draw: st.DrawFn) -> tuple[fx.Format, fx.Format, fx.Format]:
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    n, groups = draw(st.integers(1, 6)), draw(st.sampled_from((1, 1, 1, 2)))
-    c, co = draw(channels), draw(channels)
+    """One in four has as many groups as channels."""
+    n, depthwise = draw(st.integers(1, 6)), draw(st.sampled_from((False, False, False, True)))
+    c, co, groups = draw(channels), draw(channels), draw(st.sampled_from((1, 1, 1, 2)))
+    if depthwise:
+        c, co, groups = 1, draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((2, 3, 15, 16, 17, 40, 70, 300)))
     axes = []
     for most in (9, 36):
         taps, step, spread, pad = (draw(st.integers(*ends)) for ends in ((1, 5), (1, 3), (1, 2), (0, 3)))

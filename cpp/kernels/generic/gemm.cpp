@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
+#include "kernels/exact/across.hpp"
+#include "kernels/exact/across_outer.hpp"
 #include "kernels/exact/exact_outer.hpp"
 #include "kernels/exact/exact_tiles.hpp"
 #include "kernels/generic/exact_gemm.hpp"
@@ -41,6 +44,23 @@ Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();
     } else {
       events = ExactGemm<uint128, I>(call, kernels).run();
+    }
+  });
+  return events;
+}
+
+std::optional<Events> gemm_across(const GemmCall& call, const isa::Kernels& kernels) {
+  std::optional<Events> events;
+  if (call.a.depth() == 0) return events;
+  with_width(width_needed(call), [&](auto zero) {
+    using I = decltype(zero);
+    const auto run = [&](auto&& all) {
+      if (all.possible()) events = all.run();
+    };
+    if (exact::is_across(call)) {
+      run(exact::ExactAcross<I>(call, kernels));
+    } else if (exact::is_across_outer(call)) {
+      run(exact::AcrossOuter<I>(call, kernels));
     }
   });
   return events;

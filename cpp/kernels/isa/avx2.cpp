@@ -1,6 +1,7 @@
 // Compiled with AVX2: rounding as the portable path has it, in 256-bit vectors; multiply-add blocks of our own.
 #include <immintrin.h>
 
+#include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
@@ -77,6 +78,7 @@ const Kernels kAvx2{
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
+    .across = &kAcross,
     .steps = &kSteps,
     .words = &kWords,
 };

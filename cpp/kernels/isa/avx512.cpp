@@ -1,4 +1,5 @@
 // Compiled with AVX-512 F, BW, DQ and VL.
+#include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
@@ -55,6 +56,8 @@ const LaneSteps<std::int64_t> kWideLaneSteps = isa::kWideLaneSteps;
 const FloatSteps<float> kFloatSteps = isa::kFloatSteps;
 const FloatSteps<double> kDoubleSteps = isa::kDoubleSteps;
 
+const Across kAcross = isa::kAcross;
+
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
 const Lanes32 kRound32 = kConverting;
@@ -76,6 +79,7 @@ const Kernels kAvx512{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .across = &avx512::kAcross,
     .steps = &kSteps,
     .words = &kWords,
 };

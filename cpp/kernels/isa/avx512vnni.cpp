@@ -63,6 +63,7 @@ const Kernels kAvx512Vnni{
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
     .batch_norm = &avx512::kBatchNorm,
+    .across = &avx512::kAcross,
     .steps = &kSteps,
     .words = &kWords,
     .bytes = &kBytes,

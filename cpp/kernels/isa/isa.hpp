@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "kernels/cpu.hpp"
+#include "kernels/isa/across.hpp"
 #include "kernels/isa/batch_norm_passes.hpp"
 #include "kernels/isa/lanes32.hpp"
 #include "kernels/isa/steps.hpp"
@@ -72,6 +73,7 @@ struct Kernels {
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
   const BatchNormPasses* batch_norm;
+  const Across* across;
   const Steps* steps;
   const Tiles* words = nullptr;  // of 16-bit elements; none: sums are taken with `blocks`
   const Tiles* bytes = nullptr;  // of 8-bit elements, where they are faster

@@ -1,4 +1,5 @@
 // What every aarch64 processor has.
+#include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
@@ -67,6 +68,8 @@ const Steps kSteps = kOwnSteps;
 
 const Lanes32 kRound32 = kLanes32;
 
+const Across kAcross = isa::kAcross;
+
 const BatchNormPasses kBatchNorm = VectorPasses<4, 4>::kTable;
 
 const Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
@@ -97,6 +100,7 @@ const Kernels kNeon{
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
     .batch_norm = &neon::kBatchNorm,
+    .across = &neon::kAcross,
     .steps = &neon::kSteps,
     .words = &neon::kWords,
 };

@@ -16,6 +16,7 @@ namespace neon {
 
 extern const RoundTable kRound;
 extern const Lanes32 kRound32;
+extern const Across kAcross;
 extern const BatchNormPasses kBatchNorm;
 extern const Block kBlocks[kBlockChoices];
 extern const Tiles kWords;

@@ -39,6 +39,7 @@ const Kernels kNeonDot{
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
     .batch_norm = &neon::kBatchNorm,
+    .across = &neon::kAcross,
     .steps = &neon::kSteps,
     .words = &neon::kWords,
     .bytes = &kBytes,

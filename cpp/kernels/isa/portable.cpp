@@ -1,4 +1,5 @@
 // Plain C++ for any machine.
+#include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/dot.hpp"
 #include "kernels/generic/lanes.hpp"
@@ -25,6 +26,7 @@ const Kernels kPortable{
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
     .batch_norm = &VectorPasses<4, 2>::kTable,
+    .across = &kAcross,
     .steps = &kSteps,
 };
 

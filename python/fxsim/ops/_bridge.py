@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,20 @@ CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
 _WORD: Final = (1 << 64) - 1
+
+
+class Repeat(NamedTuple):
+    """How many products a call makes, and how far each finds its parts from the last one's, in elements."""
+
+    count: int
+    a: int
+    b: int
+    out: int
+    index: int
+    bias: int
+
+
+ONCE: Final = Repeat(1, 0, 0, 0, 0, 0)
 
 
 @lru_cache(maxsize=1)
@@ -102,10 +116,11 @@ def gemm(
     stream: int,
     index_base: int,
     index_row_stride: int,
+    repeat: Repeat,
     count: bool,
     name: str,
 ) -> Events:
-    """Fill `out` (rows of a, rows of b) with the product of two views.
+    """Fill `out` (rows of a, rows of b) with the product of two views, and the outputs that follow it by `repeat`.
 
     `bias` is int64 of shape (rows of b,). `out` may have any strides and holds raws or, if float, carriers.
 
@@ -126,6 +141,7 @@ def gemm(
         stream=stream & _WORD,
         index_base=index_base,
         index_row_stride=index_row_stride,
+        repeat=repeat,
         count=count,
         name=name,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,8 +18,6 @@ from fxsim.ops._zeros import Zeros, count_macs, zeros
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
 
-_INDEX: Final = re.compile(r"output index (\d+)")
-
 
 class Product(NamedTuple):
     """One GEMM of a call: rows of a times rows of b into `out`; `base` is the index of the first output."""
@@ -30,6 +27,13 @@ class Product(NamedTuple):
     out: Tensor
     base: int
     bias: Tensor | None = None
+
+
+class Batch(NamedTuple):
+    """`count` products that are alike: number i has everything i equal steps further in memory. `at` makes one."""
+
+    count: int
+    at: Callable[[int], Product]
 
 
 class Shape(NamedTuple):
@@ -60,7 +64,7 @@ def linear(
     out = torch.empty((x.shape[0], weight.shape[0]), dtype=dtype)
     product = Product(matrix(x, x_format), matrix(weight, weight_format), out, site.index_offset, bias)
     shape = Shape(x.shape[0], weight.shape[0], x.shape[1], 1, x, weight, bias, out)
-    _execute([product], plan, site, weight.shape[0], shape)
+    _execute(Batch(1, lambda _: product), plan, site, weight.shape[0], shape)
     return out
 
 
@@ -71,7 +75,7 @@ def linear_wgrad(
     out = torch.empty((grad.shape[1], x.shape[1]), dtype=dtype)
     product = Product(matrix(grad.t(), grad_format), matrix(x.t(), x_format), out, site.index_offset)
     shape = Shape(grad.shape[1], x.shape[1], x.shape[0], 1, grad, x, None, out)
-    _execute([product], plan, site, x.shape[1], shape)
+    _execute(Batch(1, lambda _: product), plan, site, x.shape[1], shape)
     return out
 
 
@@ -93,11 +97,11 @@ def matmul(
     batch, m, k = a.shape
     n = b.shape[2]
     out = torch.empty((batch, m, n), dtype=dtype)
-    products = [
-        Product(matrix(a[i], a_format), matrix(b[i].t(), b_format), out[i], site.index_offset + i * m * n, bias)
-        for i in range(batch)
-    ]
-    _execute(products, plan, site, n, Shape(m, n, k, batch, *operands, bias, out))
+
+    def at(i: int) -> Product:
+        return Product(matrix(a[i], a_format), matrix(b[i].t(), b_format), out[i], site.index_offset + i * m * n, bias)
+
+    _execute(Batch(batch, at), plan, site, n, Shape(m, n, k, batch, *operands, bias, out))
     return out
 
 
@@ -116,14 +120,15 @@ def conv2d(
     """x (N, C, H, W) with weight (C_out, C / groups, KH, KW): (N, C_out, OH, OW), channels last in memory."""
     out = torch.empty((conv.n, *conv.out, conv.co), dtype=dtype)
     rows, width = out.view(conv.pixels, conv.co), conv.co // conv.groups
-    products = []
-    for group in range(conv.groups):
+
+    def at(group: int) -> Product:
         a, b = conv.forward(x, x_format, weight, weight_format, group, channel_major)
         columns = slice(group * width, (group + 1) * width)
         base = site.index_offset + group * width
-        products.append(Product(a, b, rows[:, columns], base, None if bias is None else bias[columns]))
+        return Product(a, b, rows[:, columns], base, None if bias is None else bias[columns])
+
     shape = Shape(conv.pixels, width, conv.depth, conv.groups, x, weight, bias, out, conv.kernel)
-    _execute(products, plan, site, conv.co, shape)
+    _execute(Batch(conv.groups, at), plan, site, conv.co, shape)
     return out.permute(0, 3, 1, 2)
 
 
@@ -141,14 +146,15 @@ def conv2d_dgrad(
     out = torch.empty((conv.n, *conv.size, conv.c), dtype=dtype)
     m, width = conv.n * conv.size[0] * conv.size[1], conv.c // conv.groups
     rows = out.view(m, conv.c)
-    products = []
-    for group in range(conv.groups):
+
+    def at(group: int) -> Product:
         a, b = conv.dgrad(grad, grad_format, weight, weight_format, group)
         base = site.index_offset + group * width
-        products.append(Product(a, b, rows[:, group * width : (group + 1) * width], base))
+        return Product(a, b, rows[:, group * width : (group + 1) * width], base)
+
     depth = conv.co // conv.groups * conv.kernel[0] * conv.kernel[1]
     shape = Shape(m, width, depth, conv.groups, grad, weight, None, out, conv.kernel)
-    _execute(products, plan, site, conv.c, shape)
+    _execute(Batch(conv.groups, at), plan, site, conv.c, shape)
     return out.permute(0, 3, 1, 2)
 
 
@@ -165,13 +171,14 @@ def conv2d_wgrad(
     """The gradient of weight, (C_out, C / groups, KH, KW), stored (C_out, KH, KW, C / groups)."""
     out = torch.empty((conv.co, *conv.kernel, conv.c // conv.groups), dtype=dtype)
     rows, height = out.view(conv.co, conv.depth), conv.co // conv.groups
-    products = []
-    for group in range(conv.groups):
+
+    def at(group: int) -> Product:
         a, b = conv.wgrad(grad, grad_format, x, x_format, group)
         base = site.index_offset + group * height * conv.depth
-        products.append(Product(a, b, rows[group * height : (group + 1) * height], base))
+        return Product(a, b, rows[group * height : (group + 1) * height], base)
+
     shape = Shape(height, conv.depth, conv.pixels, conv.groups, grad, x, None, out)
-    _execute(products, plan, site, conv.depth, shape)
+    _execute(Batch(conv.groups, at), plan, site, conv.depth, shape)
     return out.permute(0, 3, 1, 2)
 
 
@@ -204,25 +211,53 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
     return out.view(channels)
 
 
-def _execute(products: Sequence[Product], plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
+def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
     listening = records.listening()
     events = []
-    failures: list[OverflowError] = []
-    for product in products:
-        try:
-            events.append(run(product, plan, site, row_stride, listening))
-        except OverflowError as failure:
-            failures.append(failure)
-    if failures:
-        raise min(failures, key=_first_index)
+    if batch.count:
+        first = batch.at(0)
+        repeat = _repeat(batch, first)
+        events.append(run(first, plan, site, row_stride, listening, repeat))
+    if not (listening or executions.listening()):
+        return
+    products = [batch.at(i) for i in range(batch.count)]
     if executions.listening():
         executions.publish(Execution(tuple(products), plan, site, row_stride))
     if listening:
         records.publish(_record(products, events, plan, site, shape))
 
 
-def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
-    """Fill `product.out`; events are counted only with `count`, and no record is published."""
+def _repeat(batch: Batch, first: Product) -> _bridge.Repeat:
+    if batch.count == 1:
+        return _bridge.ONCE
+    second = batch.at(1)
+    return _bridge.Repeat(
+        batch.count,
+        _step(first.a.data, second.a.data),
+        _step(first.b.data, second.b.data),
+        _step(first.out, second.out),
+        second.base - first.base,
+        0 if first.bias is None or second.bias is None else _step(first.bias, second.bias),
+    )
+
+
+def _step(first: Tensor, second: Tensor) -> int:
+    """Elements from one tensor's first to the other's."""
+    return (second.data_ptr() - first.data_ptr()) // first.element_size()
+
+
+def run(
+    product: Product,
+    plan: GemmPlan,
+    site: Site,
+    row_stride: int,
+    count: bool,
+    repeat: _bridge.Repeat = _bridge.ONCE,
+) -> _bridge.Events:
+    """Fill `product.out`, and those of the products that follow it by `repeat`.
+
+    Events are counted only with `count`, and no record is published.
+    """
     return _bridge.gemm(
         product.a,
         product.b,
@@ -236,15 +271,10 @@ def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bo
         stream=site.stream,
         index_base=product.base,
         index_row_stride=row_stride,
+        repeat=repeat,
         count=count,
         name=site.name,
     )
-
-
-def _first_index(failure: OverflowError) -> int:
-    """Groups interleave in the output, so the first overflow of all need not be in the first group."""
-    found = _INDEX.search(str(failure))
-    return int(found[1]) if found else 0
 
 
 def _record(

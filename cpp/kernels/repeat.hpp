@@ -1,0 +1,47 @@
+// Many products that are alike, in one call: the groups of a convolution, the batch of a matrix product.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/api.hpp"
+#include "kernels/parallel.hpp"
+
+namespace fxsim {
+
+// Product number i of a call, alone.
+inline GemmCall product_of(const GemmCall& call, std::int64_t i) {
+  GemmCall one = call;
+  one.repeat = {};
+  one.a.data = advanced(call.a.data, call.a.storage, i * call.repeat.a);
+  one.b.data = advanced(call.b.data, call.b.storage, i * call.repeat.b);
+  one.out.data = advanced(call.out.data, call.out.storage, i * call.repeat.out);
+  one.index_base += i * call.repeat.index;
+  if (call.bias != nullptr) one.bias += i * call.repeat.bias;
+  return one;
+}
+
+// Small products are shared out among threads, large ones share out themselves.
+template <class Run>
+Events run_repeated(const GemmCall& call, const Run& run) {
+  constexpr std::int64_t kSmall = std::int64_t{1} << 24;  // multiply-accumulates
+  const std::int64_t macs = call.out.rows * call.out.cols * call.a.depth();
+  const std::int64_t together = std::clamp<std::int64_t>(kSmall / std::max<std::int64_t>(macs, 1), 1, 64);
+  Events total;
+  if (macs > kSmall) {
+    for (std::int64_t i = 0; i < call.repeat.count; ++i) total.merge(run(product_of(call, i)));
+    return total;
+  }
+  std::vector<Events> events(static_cast<std::size_t>(ceil_div(call.repeat.count, together)));
+  parallel_for(static_cast<std::int64_t>(events.size()), [&](std::int64_t task) {
+    const std::int64_t end = std::min((task + 1) * together, call.repeat.count);
+    for (std::int64_t i = task * together; i < end; ++i) {
+      events[static_cast<std::size_t>(task)].merge(run(product_of(call, i)));
+    }
+  });
+  for (const Events& own : events) total.merge(own);
+  return total;
+}
+
+}  // namespace fxsim
