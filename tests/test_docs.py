@@ -43,3 +43,23 @@ def test_dangling_links_and_paths_are_found(tmp_path: Path) -> None:
         "[a](there.md) [b](gone.md#part) [c](https://example.org/x) `cpp/gone.hpp` `docs/NAME.md` `there.md`"
     )
     assert dangling(page, tmp_path) == ["gone.md", "cpp/gone.hpp"]
+
+
+def without_test(page: Path, root: Path) -> list[str]:
+    """Tests that a table names, file and test, and that are not there."""
+    rows = re.findall(r"\| `(tests/[\w/]+\.py)` \| `(test_\w+)` \|", page.read_text())
+    return [name for file, name in rows if f"def {name}(" not in (root / file).read_text()]
+
+
+def test_published_numbers_are_tested_where_the_page_says() -> None:
+    page = ROOT / "docs" / "policies" / "published.md"
+    assert page.read_text().count("| `test_") >= 35
+    assert without_test(page, ROOT) == []
+
+
+def test_a_row_without_its_test_is_found(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("def test_b() -> None: ...\n")
+    page = tmp_path / "page.md"
+    page.write_text("| x | `tests/test_a.py` | `test_b` |\n| y | `tests/test_a.py` | `test_bc` |\n")
+    assert without_test(page, tmp_path) == ["test_bc"]

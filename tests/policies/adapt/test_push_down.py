@@ -63,6 +63,13 @@ def test_section_8_even_fl_needed_for_a_loss_below_a_thousandth_of_a_bit(
     assert min(even for even, loss in losses.items() if loss < 1e-3) == fl
 
 
+def test_section_8_losses_of_a_small_tensor_in_150_bins() -> None:
+    """5e-3 and 1.7e-3 bit, computed on other draws: one order of magnitude, and the right side of one another."""
+    weight = tnvs(2400, 0.08)
+    assert loss_at(weight, Format(32, 12), 150) == pytest.approx(5e-3, rel=0.5)
+    assert loss_at(weight, Format(32, 14), 150) == pytest.approx(1.7e-3, rel=0.5)
+
+
 @pytest.mark.parametrize("resolution", [50, 150])
 def test_the_format_found_is_lossless_and_one_bit_less_is_not(resolution: int) -> None:
     weight = tnvs(2400, 0.08)
