@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -46,7 +47,8 @@ def test_the_example_runs_and_is_ten_lines() -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^fxsim (.*?)(?:\s+#.*)?$", README, re.MULTILINE))
 def test_every_option_named_exists(line: str) -> None:
-    command, *_ = line.split()
-    help_text = CliRunner().invoke(fxsim, [command, "--help"]).output
+    command, second, *_ = line.split()
+    commands = [command, second] if isinstance(fxsim.commands.get(command), click.Group) else [command]
+    help_text = CliRunner().invoke(fxsim, [*commands, "--help"]).output
     for option in re.findall(r"--[a-z-]+", line):
         assert option in help_text

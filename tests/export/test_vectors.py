@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -149,6 +150,19 @@ def test_a_third_party_can_redo_the_stochastic_draws(tmp_path: Path) -> None:
                 expected = min(max(total + dropped >> shift, out.format.raw_min), out.format.raw_max)
                 assert expected == output[i][j]
         assert each.counts["random_draws"] == draws
+
+
+@pytest.mark.parametrize("name", fx.isa.available())
+def test_every_instruction_set_computes_the_same_vectors(name: str, tmp_path: Path) -> None:
+    accumulator = fx.Accumulator(12, product="<10,6>,stochastic(4)", chunk=5, outer=fx.Accumulator(11, overflow="wrap"))
+    numerics = dataclasses.replace(INTEGER, accumulator=accumulator, accumulator_dgrad=accumulator)
+    fx.isa.force("reference")
+    try:
+        manifest = a_step(tmp_path / "v", numerics)
+        fx.isa.force(name)
+        assert fx.export.verify(tmp_path / "v") == manifest
+    finally:
+        fx.isa.force(None)
 
 
 def test_patterns_choose_layers(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ module bench;
     reset = 1;
     repeat (R + C) tick;
     reset = 0;
-    for (int now = 1; now <= folds * period + m + k + 4 * (R + C); now++) begin
+    for (int now = 1; now <= (folds - 1) * period + (WEIGHT_STATIONARY ? m : k) + 3 * (R + C) + 2; now++) begin
       if (WEIGHT_STATIONARY) feed_ws(now);
       else feed_os(now);
       tick;

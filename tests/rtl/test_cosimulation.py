@@ -59,14 +59,15 @@ class Hardware:
     register: fx.Accumulator
 
     def described(self, schedule: str = "pipelined") -> Accelerator:
-        """As the library describes it; the product register is the element's own affair."""
-        register = dataclasses.replace(self.register, product=None)
-        return systolic(self.rows, self.columns, self.dataflow, schedule=schedule, mac_bits=None, accumulator=register)
+        """As the library describes it."""
+        return systolic(
+            self.rows, self.columns, self.dataflow, schedule=schedule, mac_bits=None, accumulator=self.register
+        )
 
     @property
     def accumulator(self) -> fx.Accumulator:
         """The order of sums that the description gives."""
-        return dataclasses.replace(self.described().arithmetic(), product=self.register.product)
+        return self.described().arithmetic()
 
     def parameters(self) -> dict[str, int]:
         """Of bench.sv. Input stationary is weight stationary with the operands exchanged."""
