@@ -55,6 +55,7 @@ def resnet20() -> nn.Module:
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet5": (lambda: models.build("lenet5", 10, 1), (2, 1, 32, 32)),
+    "alexnet": (lambda: models.build("alexnet", 10, 3), (2, 3, 32, 32)),
     "resnet20": (resnet20, (2, 1, 8, 8)),
     "mlp": (mlp, (4, 1, 4, 4)),
     "transformer": (Transformer, (4, 8, 4)),
