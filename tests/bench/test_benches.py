@@ -25,7 +25,7 @@ from fxsim.bench import apytypes_gemm, avx2, cost, gemm, qpytorch, quantize, sat
 from fxsim.bench.measure import Note, Row
 from fxsim.bench.step_resnet20 import Subject
 from fxsim.bench.table import BENCHES, chosen
-from fxsim.reference import batch_norm_relu
+from fxsim.reference import batch_norm_relu, range_norm
 from fxsim.tensor import FixedTensor
 
 # What each benchmark must have a line for: (what, against, must, aim) as patterns and figures.
@@ -90,6 +90,11 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"backward, without addition, 64 channels", r"torch BatchNorm2d, ReLU", None, None),
         (r"forward, with addition, sum of the three", r"torch BatchNorm2d, addition, ReLU", 1.8, None),
         (r"backward, with addition, sum of the three", r"torch BatchNorm2d, addition, ReLU", 1.8, None),
+    ],
+    "range_norm": [
+        (r"8 bits, 16 channels", r"torch BatchNorm2d", None, None),
+        (r"8 bits, sum of the three", r"torch BatchNorm2d", 0.25, None),
+        (r"16 bits, stochastic gradients, sum of the three", r"torch BatchNorm2d", 0.25, None),
     ],
     "step_resnet20": [
         (r"step, 8-bit gradients$", r"torch float32", 1.4, 1.6),
@@ -266,6 +271,12 @@ SPOILS: dict[str, tuple[object, str, Any, str]] = {
         "batch_norm_relu",
         lambda *args, **kwargs: -batch_norm_relu(*args, **kwargs),
         r"batch_norm_relu, with addition, 16 channels, 4×4: \d+ of 512 elements",
+    ),
+    "range_norm": (
+        reference,
+        "range_norm",
+        lambda *args, **kwargs: tuple(-each for each in range_norm(*args, **kwargs)[:1]) * 2,
+        r"range_norm, 8 bits, 16 channels, 4×4: \d+ of 512 elements",
     ),
     "step_resnet20": (
         step_resnet20,

@@ -17,6 +17,7 @@ from fxsim.bench import (
     gemm,
     qpytorch,
     quantize,
+    range_norm,
     saturate,
     step_resnet20,
     threads,
@@ -46,6 +47,9 @@ BENCHES: Final[Mapping[str, Bench]] = MappingProxyType(
         "conv_backward": Bench("gradients of 8-bit convolutions, against torch's", conv_backward.run, 9, quick=True),
         "quantize": Bench("rounding float32 to words and carriers, against memcpy", quantize.run, 9, quick=True),
         "batch_norm": Bench("fused float32 BatchNorm and ReLU, against torch's", batch_norm.run, 21, quick=True),
+        "range_norm": Bench(
+            "integer normalisation by the range, against torch's BatchNorm", range_norm.run, 21, quick=True
+        ),
         "step_resnet20": Bench("a training step of ResNet20, against torch's", step_resnet20.run, 9, quick=True),
         "cost": Bench("counting a training step of ResNet20, and pricing 10,000", cost.run, 9, quick=True),
         "avx2": Bench("exact 8-bit products on AVX2, against torch's on AVX2", avx2.run, 21, quick=True),
