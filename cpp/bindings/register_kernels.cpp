@@ -9,6 +9,7 @@
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
+#include "kernels/clear.hpp"
 
 namespace fxsim::bindings {
 namespace {
@@ -95,6 +96,20 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
   return events;
 }
 
+void clear_kernel(py::array values, const BoolArray& mask) {
+  const Storage storage = checked_storage(values, Accept::kFloats, "clear: values");
+  check_result(values, mask, "clear: values");
+  void* data = values.mutable_data();
+  const bool* where = mask.data();
+  const std::int64_t count = values.size();
+  const py::gil_scoped_release unlocked;
+  if (storage == Storage::kFloat32) {
+    clear(static_cast<float*>(data), where, count);
+  } else {
+    clear(static_cast<double*>(data), where, count);
+  }
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -126,6 +141,8 @@ void register_kernels(py::module_& m) {
       py::arg("raw").noconvert(), py::arg("fl"), py::arg("out").noconvert(), py::arg("clipped").noconvert(),
       py::arg("quantizer"), py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0,
       py::arg("channels_last") = false, py::arg("count") = true, py::arg("name") = "requantize");
+
+  m.def("clear", &clear_kernel, py::arg("values").noconvert(), py::arg("mask").noconvert());
 
   m.def(
       "k_counts",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
 _Floats = npt.NDArray[np.float32]
+_Reals = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 _Axis = tuple[int, int, int, int, int]
 
 class Quantizer:
@@ -210,6 +211,9 @@ def batch_norm_relu_backward(
     `y`, the result, and `grad_residual` are given together where there is a residual and a ReLU. Otherwise the
     residual's gradient is `grad`.
     """
+
+def clear(values: _Reals, mask: npt.NDArray[np.bool_]) -> None:
+    """values[i] = 0 where mask[i]. Both C-contiguous and of one shape; values float32 or float64."""
 
 def k_counts(operand: Operand) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """For each k the structural zeros and the non-zero elements among the operand's rows."""

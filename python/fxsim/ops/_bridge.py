@@ -183,6 +183,12 @@ def quantize(
     )
 
 
+def clear(values: Tensor, mask: Tensor) -> None:
+    """values, float32 or float64, become 0 where `mask`; both contiguous."""
+    _share_threads()
+    _core.clear(values.numpy(), mask.numpy())
+
+
 def requantize(
     raw: Tensor,
     fl: int,
