@@ -76,13 +76,12 @@ def test_static_of_a_format_computes_everything_in_it() -> None:
         assert numerics == Numerics("<12,8>", "<12,8>", "<12,8>", carrier="round")
     own = Numerics("<8,7>", "<8,4>", None)
     assert Static(own).start_numerics() is own
+    assert Static(own.to_text()).start_numerics() == own
     assert Static(own).start((LAYER,), 0).formats == {"fc": Format(8, 7)}
 
 
 def test_static_refuses_what_is_no_arithmetic_and_the_state_of_another() -> None:
-    with pytest.raises(
-        TypeError, match="Static: numerics is a int; give a Numerics, a Format or a text such as '<8,4>'"
-    ):
+    with pytest.raises(TypeError, match="Static: numerics is a int; give a Numerics, a Format or a text of either"):
         Static(8)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"saved with numerics = .*, this static policy has"):
         Static("<8,4>").load_state_dict(Static("<8,5>").state_dict())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fxsim.cost.counts import Counts
+from fxsim.cost.windows import Window
 from fxsim.ops.records import OpRecord, Pass
 from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
@@ -48,8 +49,12 @@ def records(formats: dict[str, tuple[int, int]], dice: random.Random) -> Counts:
                     n=10,
                     k=20,
                     batch=64,
+                    a_elements=64 * 20,
+                    b_elements=20 * 10,
                     a=text if exact else "fp32",
                     b=text if exact else "fp32",
+                    accumulator="exact" if exact and formats else "fp32",
+                    output="<20,8>" if exact and formats else "fp32",
                     macs=64 * 10 * 20,
                     pad_macs=12_000 if pass_ is Pass.DGRAD else 0,
                     zero_a_macs=100,
@@ -81,6 +86,7 @@ def write(path: Path, epochs: int = 3, *, finished: bool = True, seed: int = 0, 
         for run, words in (("adapt", formats), ("float32", {})):
             counts = records(words, dice)
             totals[run].merge(counts)
+            folder.log_window(Window(step, 1, counts, run))
             folder.log_metrics(
                 TrainLine(steps=1, learning_rate=0.03, **_common(run, epoch, step, words, dice), **count_fields(counts))
             )
@@ -101,6 +107,7 @@ def write(path: Path, epochs: int = 3, *, finished: bool = True, seed: int = 0, 
             formats[layer] = (19, 11)
         for run, words in (("adapt", formats), ("float32", {})):
             _test(folder, run, epochs - 1, step, words, dice, finalized=True)
+            folder.log_window(Window(step, 0, records(words, dice), run))
         folder.write_counts(json.dumps({run: json.loads(each.to_json()) for run, each in totals.items()}))
     return folder
 

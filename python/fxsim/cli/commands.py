@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fxsim.cli import benching, comparing, exporting, training
+from fxsim.cli import benching, comparing, costing, exporting, training
 from fxsim.cli.failures import reported
 from fxsim.data import DATASETS
 from fxsim.export.networks import RANDOM_DATA
@@ -157,3 +157,35 @@ def export_vectors(context: click.Context, /, **_: object) -> None:
 def export_verify(folder: Path) -> None:
     """Compute the vectors in FOLDER again, and compare every word and every count."""
     exporting.verify(folder)
+
+
+@fxsim.command()
+@click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--accelerator",
+    "-a",
+    "accelerators",
+    multiple=True,
+    metavar="FILE|PRESET",
+    help="A TOML file, or a preset with options, as in systolic:32,32,os,accumulator=20. May be given several times.",
+)
+@click.option("--list", "listing", is_flag=True, help="Print the presets and their options, and price nothing.")
+@click.option("--model", type=click.Choice(list(MODELS)), help="Price this network without running it, not a RUN.")
+@click.option("--batch-size", type=click.IntRange(1), default=128, help="Of --model: images a step.")
+@click.option("--classes", type=click.IntRange(2), default=10, help="Of --model: classes.")
+@click.option("--weight", metavar="<WL,FL>", help="Of --model: the weights' format.  [default: float32]")
+@click.option("--activation", metavar="<WL,FL>", help="Of --model: the activations' format.  [default: float32]")
+@click.option("--gradient", metavar="<WL,FL>", help="Of --model: the output gradients' format.  [default: float32]")
+@click.option("--accumulator", default="exact", help="Of --model: the accumulator of integer products.")
+@click.option("--weight-density", type=click.FloatRange(0, 1), default=1.0, help="Of --model: weights that are not 0.")
+@click.option("--activation-density", type=click.FloatRange(0, 1), default=1.0, help="Of --model: activations not 0.")
+@click.option("--gradient-density", type=click.FloatRange(0, 1), default=1.0, help="Of --model: gradients not 0.")
+@click.option("--layers", is_flag=True, help="Print each layer too.")
+@click.option("--out", type=_WHERE, help="Folder of tables and drawings.  [default: RUN/cost; none for --model]")
+@reported
+def cost(**options: Any) -> None:
+    """Price what a run executed, or a model that was not run, on described machines.
+
+    Prints a table, writes CSV, JSON and drawings, and adds the machines to the run's report.html.
+    """
+    costing.run(costing.Arguments(**options))

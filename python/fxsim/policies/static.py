@@ -13,8 +13,8 @@ from fxsim.policies.fixed import FixedPolicy
 class Static(FixedPolicy):
     """Every layer computes in the same, given arithmetic from the first step to the last.
 
-    numerics: a Numerics; or a Format (or its text), which then holds weights, activations and outputs alike,
-    rounded to nearest even and saturated, with exact accumulators and a float32 backward pass.
+    numerics: a Numerics, or its text, a JSON object; or a Format, or its text, which then holds weights, activations
+    and outputs alike, rounded to nearest even and saturated, with exact accumulators and a float32 backward pass.
 
     A model whose layers were converted with different Numerics keeps them: the policy changes nothing.
     """
@@ -39,10 +39,12 @@ def _numerics(given: Numerics | Format | str) -> Numerics:
     match given:
         case Numerics():
             return given
+        case str() if given.lstrip().startswith("{"):
+            return Numerics.from_text(given)
         case Format() | str():
             format = Format.parse(given) if isinstance(given, str) else given
             return Numerics(weight=format, activation=format, output=format, carrier="round")
         case _:
             raise TypeError(
-                f"Static: numerics is a {type(given).__name__}; give a Numerics, a Format or a text such as '<8,4>'"
+                f"Static: numerics is a {type(given).__name__}; give a Numerics, a Format or a text of either"
             )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Final
 
 SERIES: Final = ("var(--series-1)", "var(--series-2)", "var(--series-3)", "var(--series-4)")
 """Of the networks of a run, in order; the page defines them for light and dark."""
+
+
+def repeated() -> Iterator[str]:
+    """SERIES, over and over."""
+    return itertools.cycle(SERIES)
+
 
 _VIRIDIS: Final = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 """Five stops of viridis: even in lightness and safe for colour-blind eyes (van der Walt and Smith, 2015)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final, final
@@ -9,7 +10,9 @@ from typing import Final, final
 import jinja2
 from markupsafe import Markup
 
-from fxsim.report import figures, summary, tables
+from fxsim.cost.accelerators import Accelerator
+from fxsim.report import costs, figures, summary, tables
+from fxsim.report.cost_section import section
 from fxsim.report.load import RunData, RunLog, load
 from fxsim.report.summary import Summary, summarize
 from fxsim.report.tables import Table
@@ -34,6 +37,8 @@ class Network:
     cost_by_pass: Table
     cost_by_layer: Table
     uncounted: str
+    analytic: Table | None
+    sakr: Table | None
 
 
 def write(folder: RunFolder) -> None:
@@ -42,11 +47,11 @@ def write(folder: RunFolder) -> None:
     Raises:
         ValueError: the folder's files hold something else than a run leaves.
     """
-    write_atomically(folder.report, render(load(folder)))
+    write_atomically(folder.report, render(load(folder), costs.accelerators(folder)))
 
 
-def render(data: RunData) -> str:
-    """The page of a run, finished or under way."""
+def render(data: RunData, machines: Sequence[Accelerator] = ()) -> str:
+    """The page of a run, finished or under way. machines: what its products are priced on."""
     source = resources.files("fxsim.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -63,6 +68,7 @@ def render(data: RunData) -> str:
         mean_word_lengths=Markup(figures.mean_word_lengths(data)),
         cost_bars=Markup(figures.cost_bars(tables.cost_bars(data))),
         networks=[_network(log) for log in data.logs if log.train and log.train[-1].word_lengths],
+        hardware=section(data, machines),
         backward_share=percent_text(tables.backward_share(data.logs[0]), 0),
         config=data.config.to_toml(),
     )
@@ -79,6 +85,8 @@ def _network(log: RunLog) -> Network:
         cost_by_pass=tables.cost_by_pass(log),
         cost_by_layer=tables.cost_by_layer(log),
         uncounted=tables.uncounted(log),
+        analytic=costs.analytic_table(log),
+        sakr=costs.sakr_table(log),
     )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import final
+from typing import Final, final
 
 
 @final
@@ -63,6 +63,12 @@ def rect(x: float, y: float, width: float, height: float, *, fill: str, title: s
     return f"{head}><title>{escape(title)}</title></rect>" if title else f"{head}/>"
 
 
+def dot(x: float, y: float, fill: str, title: str) -> str:
+    """A filled circle; its title shows when the pointer rests on it."""
+    head = f'<circle cx="{number(x)}" cy="{number(y)}" r="4.5" fill="{fill}" fill-opacity="0.75">'
+    return f"{head}<title>{escape(title)}</title></circle>"
+
+
 def polyline(points: Iterable[tuple[float, float]], css: str, colour: str) -> str:
     """A path through points."""
     path = " ".join(f"{number(x)},{number(y)}" for x, y in points)
@@ -86,3 +92,19 @@ def svg(width: float, height: float, content: Sequence[str], label: str) -> str:
     """The drawing. label: what it shows, for those who cannot see it."""
     head = f'<svg viewBox="0 0 {number(width)} {number(height)}" role="img" aria-label="{escape(label)}">'
     return f"{head}{''.join(content)}</svg>"
+
+
+_STYLE: Final = """
+svg { --ink: #16191d; --soft: #5b6470; --rule: #dfe3e8; --axis: #9aa3ad; --empty: #eceff3; background: #ffffff;
+  --series-1: #2563c9; --series-2: #d2691e; --series-3: #3d8f7a; --series-4: #8a6bbf; }
+.label { fill: var(--soft); font: 12px system-ui, "DejaVu Sans", sans-serif; }
+.name { fill: var(--ink); } .value { fill: var(--ink); font-weight: 600; }
+.grid { stroke: var(--rule); } .axis { stroke: var(--axis); } .curve { fill: none; stroke-width: 2.2; }
+"""
+
+
+def standalone(drawing: str) -> str:
+    """A drawing as a file of its own, on white, with the colours and letters that the page would give it."""
+    head, rest = drawing.split(">", 1)
+    namespace = 'xmlns="http://www.w3.org/2000/svg"'
+    return f"{head.replace('<svg', f'<svg {namespace}', 1)}><style>{_STYLE}</style>{rest}\n"

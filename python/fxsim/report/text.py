@@ -20,6 +20,19 @@ def count_text(value: int | None) -> str:
     return f"{value / size:.4g} {prefix}"
 
 
+_SMALL: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+
+
+def si_text(value: float, unit: str = "") -> str:
+    """A quantity in four figures with a prefix from p to P: 1.243 M, 950, 3.1 ms; 0 is 0, nan a dash."""
+    if math.isnan(value):
+        return ABSENT
+    if value == 0:
+        return f"0 {unit}".strip()
+    size, prefix = next(((size, prefix) for size, prefix in (*_PREFIXES, *_SMALL) if abs(value) >= size), _SMALL[-1])
+    return f"{value / size:.4g} {prefix}{unit}".strip()
+
+
 def percent_text(fraction: float, digits: int) -> str:
     """A fraction as a percentage; a dash for nan."""
     return ABSENT if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"

@@ -126,6 +126,13 @@ def test_equation_9_and_sz() -> None:
     assert performance.model_size(trace[-1]) == 16.0
 
 
+@pytest.mark.parametrize(("su1", "with_both"), [(1.42, 1.25), (1.20, 1.125), (1.32, 1.19), (1.13, 1.08)])
+def test_tables_1_and_2_su1_with_both_products_of_the_backward_pass(su1: float, with_both: float) -> None:
+    share = performance.quantized_share_of(su1)
+    assert abs(performance.speedup_of_three_products(share) - with_both) <= 0.005
+    assert performance.speedup_of_three_products(0.0) == 1.5
+
+
 def test_su2_is_su1_over_the_share_of_training_needed() -> None:
     assert performance.speedup_to_accuracy(1.5, 0.75) == 2.0
 

@@ -169,6 +169,14 @@ def quantized_share_of(su1: float) -> float:
     return 2.0 / su1 - 1.0
 
 
+def speedup_of_three_products(quantized_share: float) -> float:
+    """3 F / (Q + 2 F): what SU1 becomes where the float32 backward pass is the two products that it is.
+
+    The paper counts one product of the backward pass, so that SU1 cannot exceed 2; with both, the limit is 1.5.
+    """
+    return 3.0 / (quantized_share + 2.0)
+
+
 def speedup_to_accuracy(su1: float, share_of_training: float) -> float:
     """SU2: SU1 over the share of training after which the float32 accuracy was reached."""
     return su1 / share_of_training
