@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from fxsim.cli.commands import fxsim
 from fxsim.cli.costing import accelerator
-from fxsim.cost.accelerators import PRESETS, bitfusion, systolic
+from fxsim.cost.accelerators import PRESETS, Accelerator, bitfusion, systolic
 
 
 def invoke(*arguments: str) -> Result:
@@ -35,16 +36,16 @@ def test_a_run_is_priced_on_several_machines(finished: Path, tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     assert "Training, 2 steps" in result.output
     assert "Inference, 40 images" in result.output
-    assert "adapt on systolic 8x8 ws" in result.output
+    assert "adapt on systolic:8,8,ws" in result.output
     assert "cycles not tied to these bits: counted with exact" in result.output
     assert "SU, training" in result.output
     assert "C_M, full adders" in result.output
-    with (finished / "cost" / "adapt-on-systolic-8x8-ws-training.csv").open() as lines:
+    with (finished / "cost" / "adapt-on-systolic-8-8-ws-training.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    content = json.loads((finished / "cost" / "adapt-on-systolic-8x8-ws-training.json").read_text())
+    content = json.loads((finished / "cost" / "adapt-on-systolic-8-8-ws-training.json").read_text())
     assert sum(int(row["cycles"]) for row in rows) == content["total"]["cycles"]
     assert [span["step"] for span in content["spans"]] == [1, 2]
-    assert (finished / "cost" / "systolic-8x8-ws.toml").is_file()
+    assert (finished / "cost" / "systolic-8-8-ws.toml").is_file()
     assert "Cost on described hardware" in (finished / "report.html").read_text()
 
 
@@ -63,7 +64,7 @@ def test_a_model_is_priced_without_running_it(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "lenet5, one training step of 4 images, not run: densities are assumed" in result.output
     assert "counted with 20, the array adds with exact" in result.output  # fixed_mac, not systolic
-    content = json.loads((tmp_path / "lenet5-on-systolic-8x8-os.json").read_text())
+    content = json.loads((tmp_path / "lenet5-on-systolic-8-8-accumulator-20.json").read_text())
     assert content["notes"] == []
     forward = [row for row in content["rows"] if row["pass_"] == "fwd"]
     assert sum(row["macs"] for row in forward) == 4 * 416_520
@@ -87,8 +88,10 @@ def test_presets_are_listed() -> None:
         ("bitfusion:4", bitfusion(4)),
     ],
 )
-def test_presets_take_options(text: str, machine: object) -> None:
-    assert accelerator(text) == machine
+def test_presets_take_options(text: str, machine: Accelerator) -> None:
+    built = accelerator(text)
+    assert built.name == (text if ":" in text else "systolic 32x32 os")
+    assert dataclasses.replace(built, name="") == dataclasses.replace(machine, name="")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,15 @@ def test_what_cannot_be_priced_is_said(arguments: list[str], message: str) -> No
     result = invoke(*arguments)
     assert result.exit_code != 0
     assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_two_machines_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(systolic(4, 4).to_toml().replace("systolic 4x4 os", "systolic 32x32 os"))
+    result = invoke("--model", "lenet5", "-a", "systolic", "-a", str(file))
+    assert result.exit_code == 2
+    assert "two accelerators are named 'systolic 32x32 os'" in " ".join(result.output.replace("│", " ").split())
+    assert invoke("--model", "lenet5", "-a", "systolic", "-a", "systolic").exit_code == 0
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

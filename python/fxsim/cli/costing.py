@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,11 @@ def run(arguments: Arguments) -> None:
         raise click.UsageError("give either RUN, the folder of a run, or --model, a network to price without running")
     if not arguments.accelerators:
         raise click.UsageError("give at least one --accelerator; fxsim cost --list shows the presets")
-    machines = [accelerator(text) for text in arguments.accelerators]
+    machines = [accelerator(text) for text in dict.fromkeys(arguments.accelerators)]
+    names = [machine.name for machine in machines]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"two accelerators are named {twice!r}; give one of them another name in its file")
     if arguments.run is not None:
         _price_run(console, arguments, RunFolder.open(arguments.run), machines)
     else:
@@ -72,7 +77,7 @@ def run(arguments: Arguments) -> None:
 
 
 def accelerator(text: str) -> Accelerator:
-    """The machine that --accelerator names.
+    """The machine that --accelerator names; a preset with options is named by its text.
 
     Raises click.UsageError where it is neither a file nor a preset with its options.
     """
@@ -94,9 +99,10 @@ def accelerator(text: str) -> Accelerator:
             option, value = names[place], part
         options[option.strip()] = _value(value.strip())
     try:
-        return build(name, **options)
+        built = build(name, **options)
     except (TypeError, ValueError) as error:
         raise click.UsageError(f"--accelerator {text}: {error}") from None
+    return dataclasses.replace(built, name=text) if given else built
 
 
 def _value(text: str) -> bool | int | str | None:

@@ -13,6 +13,8 @@ from fxsim.report.curves import Series
 from fxsim.report.text import si_text
 
 _LEFT, _RIGHT, _ROW, _WIDTH = 150.0, 90.0, 22.0, 960.0
+_LETTER: Final = 6.6
+"""Width of a letter of a name."""
 
 CYCLE_PARTS: Final = {
     "compute": "var(--series-1)",
@@ -42,7 +44,7 @@ def _energy_parts(figures: Figures) -> Parts:
 def cycles_by_layer(report: Report) -> str:
     """Cycles of each layer, all passes together, stacked by what they are spent on."""
     rows = {layer or "(no name)": _cycle_parts(figures) for (layer,), figures in report.by("layer").items()}
-    return _stacked(rows, CYCLE_PARTS, "cycles", f"Cycles of each layer on {report.accelerator}")
+    return _stacked(rows, CYCLE_PARTS, "", f"Cycles of each layer on {report.accelerator}")
 
 
 def energy_split(figures: Mapping[str, Figures]) -> str:
@@ -53,11 +55,12 @@ def energy_split(figures: Mapping[str, Figures]) -> str:
 
 def _stacked(rows: Mapping[str, Parts], parts: Mapping[str, str], unit: str, label: str) -> str:
     longest = max((sum(each) for each in rows.values()), default=0.0) or 1.0
-    x = svg.Scale(0.0, longest, _LEFT, _WIDTH - _RIGHT)
+    left = max(_LEFT, 20 + _LETTER * max(map(len, rows), default=0))
+    x = svg.Scale(0.0, longest, left, _WIDTH - _RIGHT)
     content = []
     for place, (name, values) in enumerate(rows.items()):
         y, start = 6 + _ROW * place, 0.0
-        content.append(svg.text(_LEFT - 10, y + 13, name, "label name", "end"))
+        content.append(svg.text(left - 10, y + 13, name, "label name", "end"))
         for (part, colour), value in zip(parts.items(), values, strict=True):
             title = f"{name}: {part}, {si_text(value, unit)} ({value / sum(values):.1%})" if value else ""
             content.append(
@@ -106,7 +109,7 @@ def roofline(report: Report, dram_bits_per_cycle: int | None) -> str:
     left = [figures.macs_per_dram_bit for figures in points.values()]
     low = [figures.macs_per_cycle for figures in points.values()]
     x = _Log(min(left), max(left), 62.0, _WIDTH - 20)
-    y = _Log(min(low), max(*low, peak), _HEIGHT - 42, 14.0)
+    y = _Log(min(low), max(*low, peak), _HEIGHT - 42, 26.0)
     content = _log_axes(x, y)
     content.append(svg.line(x.start, y(peak), x.end, y(peak), "axis"))
     content.append(svg.text(x.end, y(peak) - 5, f"{peak:,.0f} MACs a cycle", anchor="end"))
@@ -150,6 +153,7 @@ def _log_axes(x: _Log, y: _Log) -> list[str]:
     content.append(svg.line(x.start, y.start, x.end, y.start, "axis"))
     middle = (x.start + x.end) / 2
     content.append(svg.text(middle, _HEIGHT - 6, "multiply-accumulates per bit of main memory", anchor="middle"))
+    content.append(svg.text(x.start, 10, "multiply-accumulates per cycle"))
     return content
 
 
