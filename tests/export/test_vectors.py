@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -93,6 +94,50 @@ def test_plain_integers_of_the_files_give_the_accumulator_and_the_output(tmp_pat
         exact = [[total + (word << 4) for total, word in zip(row, bias, strict=True)] for row in sums]
         wrapped = [[((total >> 6) + 512) % 1024 - 512 for total in row] for row in exact]
         assert wrapped == raws(tmp_path / "v", each.output)
+
+
+def unfolded(path: Path, image: fx.export.ImageFile) -> list[list[int]]:
+    """The matrix of an image, by the manifest's own words."""
+    channels = image.words.shape[3]
+    flat = [word for row in raws(path, image.words) for word in row]
+
+    def place(axis: dict[str, int], pixel: int, tap: int) -> int | None:
+        position, rest = divmod(pixel * axis["pixel_mul"] + tap * axis["tap_mul"] + axis["offset"], axis["div"])
+        return position if rest == 0 and 0 <= position < axis["size"] else None
+
+    def word(n: int, pixel: tuple[int, int], tap: tuple[int, int], channel: int) -> int:
+        y, x = place(image.y, pixel[0], tap[0]), place(image.x, pixel[1], tap[1])
+        if y is None or x is None:
+            return 0
+        return flat[((n * image.y["size"] + y) * image.x["size"] + x) * channels + channel]
+
+    pixels, taps = (list(itertools.product(*map(range, sizes))) for sizes in (image.pixels, image.taps))
+    assert not image.channel_major
+    return [[word(n, at, tap, channel) for *tap, channel in taps] for n, *at in pixels]
+
+
+def test_operands_of_convolutions_are_their_images_unfolded(tmp_path: Path) -> None:
+    layer = fx.nn.Conv2d(2, 3, 3, stride=2, padding=1, numerics=INTEGER)
+    x = torch.randn(2, 2, 5, 4, generator=torch.Generator().manual_seed(4)).requires_grad_()
+    with fx.export.vectors(tmp_path) as written:
+        layer(x).square().sum().backward()
+    forward, dgrad, wgrad = written
+    for each in (forward, dgrad):
+        assert unfolded(tmp_path, each.a_image) == raws(tmp_path, each.a)
+        assert each.b_image is None
+    assert wgrad.b_image.transposed
+    assert unfolded(tmp_path, wgrad.b_image) == raws(tmp_path, wgrad.b)
+    assert raws(tmp_path, wgrad.b_image.words) == raws(tmp_path, forward.a_image.words)
+    assert dgrad.a_image.y == {"pixel_mul": 1, "tap_mul": -1, "offset": 1, "div": 2, "size": 3}
+    assert folder.tensor(tmp_path, forward.a_image.words).permute(0, 3, 1, 2) == fx.quantize(x.detach(), "<8,4>")
+
+
+def test_an_image_that_is_not_the_operand_is_found(tmp_path: Path) -> None:
+    a_step(tmp_path / "v", passes=("fwd",))
+    image = json.loads((tmp_path / "v" / "manifest.json").read_text())["vectors"][0]["a_image"]
+    change(tmp_path / "v", a_image={**image, "y": {**image["y"], "offset": 0}})
+    with pytest.raises(ValueError, match=r"1 differences:\n0000-0-fwd-g0: a is not a_image unfolded$"):
+        fx.export.verify(tmp_path / "v")
 
 
 def drawn(seed: int, stream: int, index: int, bits: int, site: int, ordinal: int) -> int:
@@ -259,7 +304,7 @@ def test_a_block_that_fails_leaves_no_manifest(tmp_path: Path) -> None:
         fx.export.vectors(tmp_path),
     ):  # its third layer takes 64 inputs, not 16
         model(image()[:, :, :2, :2])
-    assert len(list(tmp_path.iterdir())) == 10
+    assert len(list(tmp_path.iterdir())) == 12
     with pytest.raises(FileNotFoundError, match=r"holds no manifest.json: no export of vectors came to its end there$"):
         fx.export.read(tmp_path)
 

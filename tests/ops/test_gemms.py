@@ -58,6 +58,8 @@ def test_a_convolution_is_the_product_of_its_matrices(name: str) -> None:
     assert torch.equal(exact.float(), y.detach().permute(0, 2, 3, 1).reshape(exact.shape))
     for each in forward:
         assert torch.equal(each.bias.raw, bias[each.group * 6 // layer.groups :][: 6 // layer.groups])
+        assert each.a_image.matrix() == each.a
+        assert each.b_image is None
         assert run(each).counts.macs == each.a.shape[0] * each.a.shape[1] * each.b.shape[1]
 
 
@@ -68,6 +70,10 @@ def test_gradients_are_the_products_of_their_matrices(name: str) -> None:
     inside = fx.quantize(x.detach(), "<8,4>").to_float() == (x.detach() * 16).round() / 16  # ste "clipped"
     expected = dgrad.float().view(2, 7, 6, 4).permute(0, 3, 1, 2) * inside
     assert torch.equal(expected, x.grad)
+    for each in found:
+        image, operand = (each.b_image, each.b.permute(1, 0)) if each.pass_ == "wgrad" else (each.a_image, each.a)
+        assert image.matrix() == operand
+        assert (each.a_image is None) == (each.pass_ == "wgrad")
     wgrad = torch.cat(products(found, "wgrad")).double() * 2.0**-11
     assert torch.equal(wgrad.float().view(6, 3, 3, -1).permute(0, 3, 1, 2), layer.weight.grad)
 
@@ -81,6 +87,8 @@ def test_the_matrix_of_an_image_is_its_unfolding(k_order: str) -> None:
     kernels = w.raw.float().flatten(1)
     if k_order == "kh_kw_cin":
         columns, kernels = (each.view(-1, 3, 9).transpose(1, 2).reshape(-1, 27) for each in (columns, kernels))
+    assert found.a_image.matrix() == found.a
+    assert found.a_image.words == x.permute(0, 2, 3, 1)
     assert torch.equal(found.a.raw, columns.to(torch.int8))
     assert torch.equal(found.b.raw, kernels.t().to(torch.int8))
 

@@ -110,8 +110,8 @@ class Hardware:
 
 
 def random_hardware(rng: random.Random, dataflow: str, number: int) -> Hardware:
-    """Operands of 1 to 12 bits; registers so narrow that they overflow."""
-    a, b = (fx.Format(rng.randint(1, 12), rng.randint(-2, 9), rng.random() < 0.7) for _ in range(2))
+    """Operands of 1 to 16 bits; registers so narrow that they overflow."""
+    a, b = (fx.Format(rng.randint(1, 16), rng.randint(-2, 9), rng.random() < 0.7) for _ in range(2))
     bits, signed = a.wl + b.wl, a.signed or b.signed
     product = None
     if number < len(PRODUCT_MODES):

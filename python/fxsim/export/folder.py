@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from fxsim.export import words
-from fxsim.export.manifest import NAME, Manifest, Vector, WordFile
-from fxsim.ops.gemms import Gemm, run
+from fxsim.export.manifest import NAME, ImageFile, Manifest, Vector, WordFile
+from fxsim.ops.gemms import Gemm, Image, run
 from fxsim.ops.records import Pass
 from fxsim.rng import Key
 from fxsim.tensor import FixedTensor
@@ -45,6 +45,26 @@ def tensor(path: str | Path, file: WordFile) -> FixedTensor:
     return FixedTensor._trusted(raw.to(file.format.dtype).reshape(file.shape), file.format)
 
 
+def image(path: str | Path, file: ImageFile) -> Image:
+    """Images and how they were unfolded.
+
+    Raises:
+        FileNotFoundError, ValueError: as `tensor`.
+    """
+    y, x = (
+        (each["pixel_mul"], each["tap_mul"], each["offset"], each["div"], each["size"]) for each in (file.y, file.x)
+    )
+    return Image(
+        words=tensor(path, file.words),
+        pixels=file.pixels,
+        taps=file.taps,
+        y=y,
+        x=x,
+        channel_major=file.channel_major,
+        transposed=file.transposed,
+    )
+
+
 def gemm(path: str | Path, vector: Vector) -> Gemm:
     """The GEMM of a vector, operands read from its files.
 
@@ -60,6 +80,8 @@ def gemm(path: str | Path, vector: Vector) -> Gemm:
         a=tensor(path, vector.a),
         b=tensor(path, vector.b),
         bias=None if vector.bias is None else tensor(path, vector.bias),
+        a_image=None if vector.a_image is None else image(path, vector.a_image),
+        b_image=None if vector.b_image is None else image(path, vector.b_image),
         accumulator=vector.accumulator,
         out=vector.out,
         key=None if vector.random is None else Key(vector.random.seed, vector.random.stream),
@@ -70,6 +92,8 @@ def gemm(path: str | Path, vector: Vector) -> Gemm:
 
 def verify(path: str | Path) -> Manifest:
     """Compute every vector of a folder again, on the kernels in use, and compare every word and every count.
+
+    Images are unfolded again, too.
 
     Returns:
         The manifest.
@@ -86,7 +110,11 @@ def verify(path: str | Path) -> Manifest:
 
 
 def _differences(path: str | Path, vector: Vector) -> Iterator[str]:
-    outcome = run(gemm(path, vector))
+    given = gemm(path, vector)
+    for name, operand, source in (("a", given.a, given.a_image), ("b", given.b.permute(1, 0), given.b_image)):
+        if source is not None and source.matrix() != operand:
+            yield f"{vector.name}: {name} is not {name}_image unfolded"
+    outcome = run(given)
     for role in ("accumulated", "output"):
         written, computed = tensor(path, getattr(vector, role)), getattr(outcome, role)
         if written.format != computed.format:

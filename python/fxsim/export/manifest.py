@@ -23,6 +23,13 @@ LAYOUT: Final = (
     "raw * 2**-FL, u<WL,FL> an unsigned one."
 )
 
+IMAGES: Final = (
+    "Where a, or b transposed, is a convolution's image unfolded, a_image or b_image is the image: words (n, y, x, c). "
+    "Rows of the matrix run through pixels (n, y, x), columns through taps (y, x, c), or (c, y, x) if channel_major; "
+    "transposed: the other way round. The word of (pixel, tap) stands at p along y, and likewise along x, with p * div "
+    "= pixel * pixel_mul + tap * tap_mul + offset; it is 0 unless p is an integer and 0 <= p < size."
+)
+
 RANDOM: Final = (
     "Stochastic roundings draw from Philox4x32-10 with `seed` and `stream`. Output (i, j) is element index_base + i * "
     "index_row_stride + j; site 0 is the output, 1 an accumulator step, 2 the product register, 3 a step of the outer "
@@ -39,6 +46,24 @@ class WordFile:
     format: Format
     shape: tuple[int, ...]
     sha256: str
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """Images that an operand was unfolded from, and how; see `IMAGES`. y, x: the five numbers of an axis, by name."""
+
+    words: WordFile
+    pixels: tuple[int, int, int]
+    taps: tuple[int, int, int]
+    y: Mapping[str, int]
+    x: Mapping[str, int]
+    channel_major: bool
+    transposed: bool
+
+
+AXIS: Final = ("pixel_mul", "tap_mul", "offset", "div", "size")
+"""The names of the numbers of an axis, in their order elsewhere."""
 
 
 @final
@@ -78,12 +103,15 @@ class Vector:
     bias: WordFile | None
     accumulated: WordFile
     output: WordFile
+    a_image: ImageFile | None
+    b_image: ImageFile | None
     counts: Mapping[str, int]
 
     @property
     def files(self) -> tuple[WordFile, ...]:
         """All its files."""
-        present = (self.a, self.b, self.bias, self.accumulated, self.output)
+        images = (None if each is None else each.words for each in (self.a_image, self.b_image))
+        present = (self.a, self.b, self.bias, self.accumulated, self.output, *images)
         return tuple(each for each in present if each is not None)
 
     @property
@@ -115,6 +143,7 @@ class Manifest:
             "fxsim": self.fxsim,
             "source": self.source,
             "layout": LAYOUT,
+            "images": IMAGES,
             "random_bits": RANDOM,
             "left_out": self.left_out,
             "vectors": [_plain(each) for each in self.vectors],
@@ -148,6 +177,7 @@ class Manifest:
 
 
 _FILES: Final = ("a", "b", "bias", "accumulated", "output")
+_IMAGES: Final = ("a_image", "b_image")
 
 
 def _plain(vector: Vector) -> dict[str, Any]:
@@ -160,6 +190,7 @@ def _plain(vector: Vector) -> dict[str, Any]:
         "random": None if vector.random is None else dataclasses.asdict(vector.random),
         "counts": dict(vector.counts),
         **{name: None if plain[name] is None else _word_file(plain[name]) for name in _FILES},
+        **{name: None if plain[name] is None else _image_file(plain[name]) for name in _IMAGES},
         "registers": _registers(vector.registers),
     }
     return {name.rstrip("_"): value for name, value in written.items()}
@@ -167,6 +198,11 @@ def _plain(vector: Vector) -> dict[str, Any]:
 
 def _word_file(file: WordFile) -> dict[str, Any]:
     return {"file": file.file, "format": str(file.format), "shape": file.shape, "sha256": file.sha256}
+
+
+def _image_file(image: ImageFile) -> dict[str, Any]:
+    plain = {field.name: getattr(image, field.name) for field in dataclasses.fields(ImageFile)}
+    return {**plain, "words": _word_file(image.words), "y": dict(image.y), "x": dict(image.x)}
 
 
 def _quantizer(quantizer: Quantizer) -> str:
@@ -188,6 +224,7 @@ def _vector(plain: Mapping[str, Any]) -> Vector:
         **{
             **values,
             **files,
+            **{name: None if values[name] is None else _read_image_file(values[name]) for name in _IMAGES},
             "accumulator": Accumulator.parse(values["accumulator"]),
             "out": None if values["out"] is None else Quantizer.parse(values["out"]),
             "random": None if values["random"] is None else Random(**values["random"]),
@@ -201,4 +238,16 @@ def _read_word_file(plain: Mapping[str, Any]) -> WordFile:
         format=Format.parse(plain["format"]),
         shape=tuple(plain["shape"]),
         sha256=plain["sha256"],
+    )
+
+
+def _read_image_file(plain: Mapping[str, Any]) -> ImageFile:
+    return ImageFile(
+        words=_read_word_file(plain["words"]),
+        pixels=tuple(plain["pixels"]),
+        taps=tuple(plain["taps"]),
+        y=plain["y"],
+        x=plain["x"],
+        channel_major=plain["channel_major"],
+        transposed=plain["transposed"],
     )

@@ -13,10 +13,10 @@ from typing import Final, final
 from fxsim.cost.watch import Watch
 from fxsim.cost.widths import FLOAT_BITS
 from fxsim.export import manifest, words
-from fxsim.export.manifest import Manifest, Random, Vector, WordFile
+from fxsim.export.manifest import AXIS, ImageFile, Manifest, Random, Vector, WordFile
 from fxsim.ops import executions, records
 from fxsim.ops.executions import Execution
-from fxsim.ops.gemms import Gemm, gemms, run
+from fxsim.ops.gemms import Gemm, Image, gemms, run
 from fxsim.ops.records import OpRecord, Pass
 from fxsim.tensor import FixedTensor
 from fxsim.train.environment import fxsim_version
@@ -48,8 +48,8 @@ def vectors(
     """Write every integer GEMM executed inside the block to a folder, as files that Verilog's `$readmemh` takes.
 
     Operands, accumulators and outputs of products of matrices, linear layers, convolutions and their gradients; a
-    convolution is written as the GEMM that it is, structural zeros as words 0. The folder's manifest.json says what
-    each file is; it is written last, so that a folder without one is known to be incomplete.
+    convolution is written as the GEMM that it is, structural zeros as words 0, with its image beside it. The folder's
+    manifest.json says what each file is; it is written last, so that a folder without one is known to be incomplete.
 
     Args:
         path: the folder, new or empty.
@@ -157,7 +157,22 @@ class _Recorder:
             bias=bias,
             accumulated=self._file(name, "accumulated", outcome.accumulated),
             output=self._file(name, "output", outcome.output),
+            a_image=self._image(name, "a_image", gemm.a_image),
+            b_image=self._image(name, "b_image", gemm.b_image),
             counts={each: getattr(outcome.counts, each) for each in _COUNTED},
+        )
+
+    def _image(self, name: str, role: str, image: Image | None) -> ImageFile | None:
+        if image is None:
+            return None
+        return ImageFile(
+            words=self._file(name, role, image.words),
+            pixels=image.pixels,
+            taps=image.taps,
+            y=dict(zip(AXIS, image.y, strict=True)),
+            x=dict(zip(AXIS, image.x, strict=True)),
+            channel_major=image.channel_major,
+            transposed=image.transposed,
         )
 
     def _file(self, name: str, role: str, tensor: FixedTensor) -> WordFile:

@@ -28,11 +28,40 @@ from fxsim.tensor import FixedTensor
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """Images that an operand of a convolution was unfolded from; `matrix` unfolds them.
+
+    words: (n, y, x, c). pixels: (n, y, x) that rows of the matrix run through; taps: (y, x, c) that its columns run
+    through, or (c, y, x) if `channel_major`. Element (pixel, tap) stands at position p along y, and likewise along x,
+    with p * div = pixel * pixel_mul + tap * tap_mul + offset; it is 0 unless that is an integer and 0 <= p < size.
+    y, x: (pixel_mul, tap_mul, offset, div, size). transposed: the operand is the matrix transposed.
+    """
+
+    words: FixedTensor
+    pixels: tuple[int, int, int]
+    taps: tuple[int, int, int]
+    y: Axis
+    x: Axis
+    channel_major: bool
+    transposed: bool
+
+    def matrix(self) -> FixedTensor:
+        """The words of every row's pixel at every k."""
+        _, height, width, channels = self.words.shape
+        strides = (height * width * channels, width * channels, channels, 1)
+        data = self.words.raw.contiguous()
+        view = View(data, self.words.format, self.pixels, self.taps, strides, self.y, self.x, self.channel_major)
+        return FixedTensor._trusted(rows(view._replace(transposed=self.transposed)), self.words.format)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gemm:
     """One GEMM of words, everything that decides its bits, and what came out.
 
     layer, pass_, op: where it was executed. group, groups: which of how many in that call.
     a: (M, K). b: (K, N). bias: (N,). Structural zeros of a convolution are words 0.
+    a_image, b_image: what a, or b transposed, was unfolded from, where it was.
     accumulator: how products are summed. out: how the sum is rounded; None: not at all, unless a bias was added.
     key: where random bits come from; None where nothing draws any.
     index_base, index_row_stride: output (i, j) has the index `index_base + i * index_row_stride + j`.
@@ -46,6 +75,8 @@ class Gemm:
     a: FixedTensor
     b: FixedTensor
     bias: FixedTensor | None = None
+    a_image: Image | None = None
+    b_image: Image | None = None
     accumulator: Accumulator
     out: Quantizer | None = None
     key: Key | None = None
@@ -89,6 +120,8 @@ def gemms(execution: Execution) -> Iterator[Gemm]:
             a=FixedTensor._trusted(rows(product.a), asked.a),
             b=FixedTensor._trusted(rows(product.b).t(), asked.b),
             bias=_bias(product, asked.bias),
+            a_image=_image(product.a),
+            b_image=_image(product.b),
             accumulator=asked.accumulator,
             out=asked.out,
             key=Key(site.seed % 2**64, site.stream % 2**64) if plan.rounds_by_chance else None,
@@ -140,6 +173,21 @@ def _bias(product: Product, form: Format | None) -> FixedTensor | None:
     if product.bias is None or form is None:
         return None
     return FixedTensor._trusted(product.bias.to(form.dtype), form)
+
+
+def _image(view: View) -> Image | None:
+    """The images of a view in which pixels and taps mix; None for other views, which are matrices as they stand."""
+    if not (view.y[0] and view.y[1] and view.x[0] and view.x[1]):
+        return None
+    return Image(
+        words=FixedTensor._trusted(view.data.permute(0, 2, 3, 1), view.format),
+        pixels=view.pixels,
+        taps=view.taps,
+        y=view.y,
+        x=view.x,
+        channel_major=view.channel_major,
+        transposed=view.transposed,
+    )
 
 
 def rows(view: View) -> Tensor:
