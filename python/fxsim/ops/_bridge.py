@@ -30,11 +30,11 @@ _WORD: Final = (1 << 64) - 1
 class Repeat(NamedTuple):
     """How many products a call makes, and how far each finds its parts from the last one's, in elements."""
 
-    count: int
+    times: int
     a: int
     b: int
     out: int
-    index: int
+    base: int
     bias: int
 
 

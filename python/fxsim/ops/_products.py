@@ -30,9 +30,9 @@ class Product(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """`count` products that are alike: number i has everything i equal steps further in memory. `at` makes one."""
+    """`times` products that are alike: number i has everything i equal steps further in memory. `at` makes one."""
 
-    count: int
+    times: int
     at: Callable[[int], Product]
 
 
@@ -214,13 +214,13 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
 def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
     listening = records.listening()
     events = []
-    if batch.count:
+    if batch.times:
         first = batch.at(0)
         repeat = _repeat(batch, first)
         events.append(run(first, plan, site, row_stride, listening, repeat))
     if not (listening or executions.listening()):
         return
-    products = [batch.at(i) for i in range(batch.count)]
+    products = [batch.at(i) for i in range(batch.times)]
     if executions.listening():
         executions.publish(Execution(tuple(products), plan, site, row_stride))
     if listening:
@@ -228,11 +228,11 @@ def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: S
 
 
 def _repeat(batch: Batch, first: Product) -> _bridge.Repeat:
-    if batch.count == 1:
+    if batch.times == 1:
         return _bridge.ONCE
     second = batch.at(1)
     return _bridge.Repeat(
-        batch.count,
+        batch.times,
         _step(first.a.data, second.a.data),
         _step(first.b.data, second.b.data),
         _step(first.out, second.out),
