@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fxsim.report import page
+from fxsim.report import colours, page
 from fxsim.report.load import RunData, load
 from fxsim.train.lines import TrainLine
 from fxsim.train.runfolder import RunFolder
@@ -157,3 +157,21 @@ def test_the_page_is_the_same_each_time(made_up: MakeUp, tmp_path: Path) -> None
     first = folder.report.read_bytes()
     page.write(folder)
     assert folder.report.read_bytes() == first
+
+
+def test_a_page_of_many_networks_is_about_all_of_them(data: RunData) -> None:
+    adapt, plain = data.logs
+    names = ("a", "b", "c", "d", "e")
+    logs = tuple(
+        dataclasses.replace(adapt if name != "e" else plain, recipe=dataclasses.replace(adapt.recipe, name=name))
+        for name in names
+    )
+    unfinished = dataclasses.replace(logs[0], test=())
+    config = dataclasses.replace(data.config, recipes=tuple(log.recipe for log in logs))
+    text = page.render(RunData(config, (unfinished, *logs[1:])))
+    assert "<h1>LeNet-5 on digits under 5 policies</h1>" in text
+    assert "4 of 5 networks tell between" in text
+    assert set(re.findall(r"background:(hsl[^\"]*)", text)) == set(colours.series(5))
+    assert len(set(colours.series(16))) == 16
+    nothing = tuple(dataclasses.replace(log, test=()) for log in logs)
+    assert "The run is not over" in page.render(RunData(config, nothing))

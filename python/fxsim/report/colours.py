@@ -15,6 +15,13 @@ def repeated() -> Iterator[str]:
     return itertools.cycle(SERIES)
 
 
+def series(count: int) -> tuple[str, ...]:
+    """Colours of that many networks: SERIES as far as they go; beyond them, hues evenly apart for all."""
+    if count <= len(SERIES):
+        return SERIES[:count]
+    return tuple(f"hsl({360 * index // count} 62% {(42, 56)[index % 2]}%)" for index in range(count))
+
+
 _VIRIDIS: Final = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 """Five stops of viridis: even in lightness and safe for colour-blind eyes (van der Walt and Smith, 2015)."""
 

@@ -19,7 +19,7 @@ _SETTLED: Final = 0.15
 
 def colour_of(data: RunData) -> dict[str, str]:
     """The colour of each network."""
-    return {log.name: colours.SERIES[index % len(colours.SERIES)] for index, log in enumerate(data.logs)}
+    return {log.name: colour for log, colour in zip(data.logs, colours.series(len(data.logs)), strict=True)}
 
 
 def accuracy(data: RunData) -> str:

@@ -20,6 +20,9 @@ from fxsim.report.text import percent_text
 from fxsim.train.runfolder import RunFolder, write_atomically
 
 _MODEL_NAMES: Final = {"lenet5": "LeNet-5", "alexnet": "AlexNet", "resnet20": "ResNet20"}
+_FEW: Final = 2
+"""Networks of a run that is about the first of them, with a baseline beside it."""
+
 _POLICY_NAMES: Final = {"adapt": "AdaPT", "static": "a static format", "float32": "float32"}
 
 
@@ -92,12 +95,27 @@ def _network(log: RunLog) -> Network:
 
 def _title(data: RunData) -> str:
     config = data.config
+    if len(config.recipes) > _FEW:
+        return f"{_MODEL_NAMES.get(config.model, config.model)} on {config.data} under {len(config.recipes)} policies"
     policy = config.recipes[0].policy
     return f"{_MODEL_NAMES.get(config.model, config.model)} on {config.data} under {_POLICY_NAMES.get(policy, policy)}"
 
 
+def _sentence_of_many(summaries: list[Summary]) -> str:
+    done = sorted((each for each in summaries if each.accuracy == each.accuracy), key=lambda each: each.accuracy)
+    if not done:
+        return "The run is not over; this page shows it as far as it has come."
+    least, most = (f"{percent_text(each.accuracy, 2)} ({each.name})" for each in (done[0], done[-1]))
+    return (
+        f"Trained on the same batches, {len(done)} of {len(summaries)} networks tell between {least} and {most} of the "
+        f"test data right."
+    )
+
+
 def _sentence(summaries: list[Summary]) -> str:
     """The result in a sentence."""
+    if len(summaries) > _FEW:
+        return _sentence_of_many(summaries)
     first = summaries[0]
     if first.accuracy != first.accuracy:
         return "The run is not over; this page shows it as far as it has come."
