@@ -134,6 +134,27 @@ def test_a_comparison_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pyte
     assert table(tmp_path / "parts") == table(tmp_path / "whole")
 
 
+def test_a_second_ctrl_c_before_a_policy_s_first_checkpoint_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    real = Learner.prepare
+
+    def interrupted(learner: Learner, *rest: Any) -> None:
+        if learner.recipe.name == "static":
+            raise KeyboardInterrupt
+        real(learner, *rest)
+
+    monkeypatch.setattr(Learner, "prepare", interrupted)
+    arguments = ["compare", "--policies", "static", "--steps", "2", *SHORT]
+    result = CliRunner().invoke(fxsim, [*arguments, "--out", "here"])
+    assert result.exit_code == training.INTERRUPTED, result.output
+    assert "Stopped at once. To go on:  fxsim compare --resume --out here" in result.output
+    monkeypatch.setattr(Learner, "prepare", real)
+    assert CliRunner().invoke(fxsim, ["compare", "--resume", "--out", "here"]).exit_code == 0
+    assert [each["failure"] for each in table(tmp_path / "here")] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

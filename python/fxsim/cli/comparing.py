@@ -91,6 +91,9 @@ def run(arguments: Arguments, given: AbstractSet[str]) -> int:
         try:
             if not _trained(path, recipe.name, alone, arguments.threads):
                 return training.INTERRUPTED
+        except KeyboardInterrupt:  # before this policy's first checkpoint: it will begin anew
+            training.say_how_to_resume(console, "Stopped at once.", _go_on(path))
+            return training.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - whatever ends one policy is a row of the table, and no more
             failures[recipe.name] = _failure(path / recipe.name, error)
             console.print(f"{recipe.name} failed: {escape(failures[recipe.name])}", soft_wrap=True, highlight=False)
@@ -187,8 +190,11 @@ def _trained(path: Path, name: str, config: TrainConfig, threads: int | None) ->
     begun = (folder / CHECKPOINT).is_file()
     if folder.exists() and not begun:  # it ended before its first checkpoint
         shutil.rmtree(folder)
-    go_on = ("fxsim", "compare", "--resume", "--out", str(path))
-    return training.execute(folder, None if begun else config, threads=threads, go_on=go_on)
+    return training.execute(folder, None if begun else config, threads=threads, go_on=_go_on(path))
+
+
+def _go_on(path: Path) -> tuple[str, ...]:
+    return ("fxsim", "compare", "--resume", "--out", str(path))
 
 
 def _failure(folder: Path, error: Exception) -> str:

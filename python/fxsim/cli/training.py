@@ -27,7 +27,7 @@ from fxsim.train.config import TrainConfig
 from fxsim.train.environment import Environment
 from fxsim.train.runfolder import RunFolder
 
-__all__ = ["INTERRUPTED", "Arguments", "run", "show_result"]
+__all__ = ["INTERRUPTED", "Arguments", "execute", "run", "say_how_to_resume", "show_result"]
 
 INTERRUPTED: Final = 130
 """Exit status of a run that Ctrl-C ended: that of a shell."""
@@ -63,17 +63,16 @@ def execute(path: Path, config: TrainConfig | None, *, threads: int | None = Non
     except KeyboardInterrupt:
         if observer.saved_step is None:
             raise
-        _say_how_to_resume(
-            console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", command
-        )
+        say_how_to_resume(console, f"Stopped at once; the last checkpoint is of step {observer.saved_step:,}.", command)
         return False
     page.write(RunFolder.open(path))
     if not finished:
-        _say_how_to_resume(console, "Stopped.", command)
+        say_how_to_resume(console, "Stopped.", command)
     return finished
 
 
-def _say_how_to_resume(console: Console, event: str, command: Sequence[str]) -> None:
+def say_how_to_resume(console: Console, event: str, command: Sequence[str]) -> None:
+    """Tell of an event, and by which command the run goes on."""
     console.print(f"{event} To go on:  {shlex.join(command)}", highlight=False, soft_wrap=True)
 
 
