@@ -207,7 +207,7 @@ def _narrowed(content: tables.Table) -> tables.Table:
 def _print(console: Console, content: tables.Table) -> None:
     table = Table(box=None, pad_edge=False)
     for place, heading in enumerate(content.headings):
-        table.add_column(heading, justify="right" if place else "left")
+        table.add_column(heading, justify="right" if place else "left", overflow="fold")
     for row in content.rows:
         table.add_row(*map(escape, row))
     console.print(table)
