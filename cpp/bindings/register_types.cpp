@@ -67,7 +67,7 @@ AxisMap make_axis(const Axis& axis, const char* argument) {
 
 BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const std::array<std::int64_t, 3>& pixels,
                           const std::array<std::int64_t, 3>& taps, const std::array<std::int64_t, 4>& strides,
-                          const Axis& y, const Axis& x, bool channel_major, bool transposed) {
+                          const Axis& y, const Axis& x, bool channel_major, bool transposed, bool keep) {
   Operand view;
   view.storage = checked_storage(data, Accept::kIntegers, "Operand: data");
   if (wl > 32) throw py::value_error("Operand: wl is " + std::to_string(wl) + "; operands have 1 to 32 bits");
@@ -83,7 +83,10 @@ BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const 
   view.map_x = make_axis(x, "x");
   view.channel_major = channel_major;
   view.transposed = transposed;
-  return {std::move(data), view};
+  std::shared_ptr<exact::PackStore> store;
+  if (keep) store = std::make_shared<exact::PackStore>();
+  view.kept = store.get();
+  return {std::move(data), view, std::move(store)};
 }
 
 }  // namespace
@@ -102,7 +105,7 @@ void register_types(py::module_& m) {
   py::class_<BoundOperand>(m, "Operand")
       .def(py::init(&make_operand), py::arg("data").noconvert(), py::arg("wl"), py::arg("fl"), py::arg("signed"),
            py::kw_only(), py::arg("pixels"), py::arg("taps"), py::arg("strides"), py::arg("y") = point,
-           py::arg("x") = point, py::arg("channel_major") = false, py::arg("transposed") = false)
+           py::arg("x") = point, py::arg("channel_major") = false, py::arg("transposed") = false, py::arg("keep") = false)
       .def_property_readonly("rows", [](const BoundOperand& o) { return o.view.rows(); })
       .def_property_readonly("k", [](const BoundOperand& o) { return o.view.depth(); });
 

@@ -14,6 +14,7 @@ namespace fxsim {
 inline GemmCall product_of(const GemmCall& call, std::int64_t i) {
   GemmCall one = call;
   one.repeat = {};
+  one.a.kept = one.b.kept = nullptr;
   one.a.data = advanced(call.a.data, call.a.storage, i * call.repeat.a);
   one.b.data = advanced(call.b.data, call.b.storage, i * call.repeat.b);
   one.out.data = advanced(call.out.data, call.out.storage, i * call.repeat.out);

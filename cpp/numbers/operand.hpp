@@ -13,6 +13,10 @@
 
 namespace fxsim {
 
+namespace exact {
+class PackStore;
+}
+
 // position * div = pixel * pixel_mul + tap * tap_mul + offset; a structural zero unless 0 <= position < size.
 struct AxisMap {
   std::int64_t pixel_mul = 0;
@@ -49,8 +53,9 @@ struct Operand {
   Taps taps;
   std::int64_t stride_n = 0, stride_y = 0, stride_x = 0, stride_c = 0;
   AxisMap map_y, map_x;
-  bool channel_major = false;  // taps run (c, ty, tx) instead of (ty, tx, c)
-  bool transposed = false;     // rows are taps and k runs over the pixels
+  bool channel_major = false;        // taps run (c, ty, tx) instead of (ty, tx, c)
+  bool transposed = false;           // rows are taps and k runs over the pixels
+  exact::PackStore* kept = nullptr;  // where kernels keep what they pack of words that stay as they are
 
   constexpr std::int64_t rows() const { return transposed ? taps.count() : pixels.count(); }
   constexpr std::int64_t depth() const { return transposed ? pixels.count() : taps.count(); }

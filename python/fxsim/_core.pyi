@@ -53,6 +53,8 @@ class Operand:
     position * div = pixel * pixel_mul + tap * tap_mul + offset, given as (pixel_mul, tap_mul, offset, div, size); where
     that has no solution in [0, size) the element is a structural zero. Rows are pixels and k runs over taps, or the
     other way round where `transposed`. Taps run (ty, tx, c), or (c, ty, tx) where `channel_major`.
+
+    keep: the array will not change any more, so what kernels pack of it is kept with this object for the next call.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Operand:
         x: _Axis = (0, 0, 0, 1, 1),
         channel_major: bool = False,
         transposed: bool = False,
+        keep: bool = False,
     ) -> None: ...
     @property
     def rows(self) -> int: ...

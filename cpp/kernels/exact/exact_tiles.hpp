@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "kernels/exact/extent.hpp"
+#include "kernels/exact/pack_store.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/rounded.hpp"
 #include "kernels/exact/tile_sums.hpp"
@@ -81,9 +83,8 @@ class ExactTiles {
         own.y = &y;
         own.x = &x;
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
-        own.panels.fill(columns_, own.runs, scheme_.columns, width_->cols,
-                        !formats_bound() && !is_word_mod_2_32(call_));
-        magnitude = std::max(magnitude, own.panels.largest_magnitude());
+        own.panels = packed(own.runs);
+        magnitude = std::max(magnitude, own.panels->largest_magnitude());
         classes_.push_back(std::move(own));
       }
     }
@@ -97,7 +98,23 @@ class ExactTiles {
     }
     rounds_ = sums_.hold && call_.output_rounds && !swapped_ && call_.out.col_stride == 1 &&
               Rounder(call_, kernels_).possible();
-    for (TileClass& own : classes_) own.start = starts(own.panels);
+    for (TileClass& own : classes_) own.start = starts(*own.panels);
+  }
+
+  std::shared_ptr<const Panels> packed(const RunPlan& runs) const {
+    const bool magnitudes = !formats_bound() && !is_word_mod_2_32(call_);
+    const auto pack = [&] {
+      auto panels = std::make_shared<Panels>();
+      panels->fill(columns_, runs, scheme_.columns, width_->cols, magnitudes);
+      return panels;
+    };
+    if (columns_.kept == nullptr) return pack();
+    const ElementRule& rule = scheme_.columns;
+    std::vector<std::int64_t> key{runs.taps_a_run,  runs.channels,   runs.element_bytes, runs.runs(),
+                                  rule.limbs.count, rule.limbs.bits, rule.low_offset,    rule.offset,
+                                  width_->cols,     magnitudes,      columns_.stride_n,  columns_.stride_c};
+    key.insert(key.end(), runs.taps.begin(), runs.taps.end());
+    return columns_.kept->panels(key, pack);
   }
 
   bool cut() {
@@ -152,7 +169,7 @@ class ExactTiles {
       work.image.fill_matrix(pixels_, layout_, scheme_.image, slab.first, slab.count);
     }
     for (const TileClass& own : classes_) {
-      for (std::int64_t panel = 0; panel < own.panels.panels(); ++panel) {
+      for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
         if (!image_form_) {
           run_line(own, panel, 0, slab.count, 0, slab.first, work, events);
           continue;

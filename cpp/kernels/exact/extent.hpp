@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels/exact/elements.hpp"
+#include "kernels/exact/pack_store.hpp"
 #include "kernels/exact/scheme.hpp"
 #include "kernels/generic/elements.hpp"
 #include "kernels/parallel.hpp"
@@ -92,7 +93,9 @@ inline Format narrowed(const Format& f, int bits) {
 inline void narrow(const isa::Kernels& kernels, std::int64_t depth, Operand& image, Operand& columns) {
   constexpr int kByte = 8;
   const auto take = [](Operand& o, int enough) {
-    const int bits = magnitude_bits_used(o, enough);
+    const int bits = o.kept != nullptr && enough == o.format.magnitude_bits()
+                         ? o.kept->bits([&] { return magnitude_bits_used(o, enough); })
+                         : magnitude_bits_used(o, enough);
     if (bits < enough) o.format = narrowed(o.format, bits);
   };
   if (columns.format.wl > kByte) take(columns, columns.format.magnitude_bits());

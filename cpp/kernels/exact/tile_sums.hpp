@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/exact/image.hpp"
@@ -23,7 +24,7 @@ struct TileClass {
   const PixelClass* y = nullptr;
   const PixelClass* x = nullptr;
   RunPlan runs;
-  Panels panels;
+  std::shared_ptr<const Panels> panels;
   std::vector<std::vector<Segment>> segments;  // of each panel
   LineVector<std::int32_t> start;              // a column
 
@@ -31,10 +32,10 @@ struct TileClass {
 
   // Cuts every panel's groups into segments. False: a single group may leave 32 bits.
   bool cut(int image_bits) {
-    segments.assign(static_cast<std::size_t>(panels.panels()), {});
+    segments.assign(static_cast<std::size_t>(panels->panels()), {});
     std::atomic<bool> possible = true;
-    parallel_for(panels.panels(), [&](std::int64_t panel) {
-      SegmentCutter cutter(runs, panels, panel, image_bits);
+    parallel_for(panels->panels(), [&](std::int64_t panel) {
+      SegmentCutter cutter(runs, *panels, panel, image_bits);
       if (!cutter.run(segments[static_cast<std::size_t>(panel)])) possible = false;
     });
     return possible;
@@ -62,7 +63,7 @@ inline void run_once(const isa::TileWidth& width, const TileClass& own, const Im
   call.runs = own.runs.offsets.data();
   call.run_count = own.runs.runs();
   call.groups = own.runs.groups();
-  call.packed = own.panels.at(place.panel, 0);
+  call.packed = own.panels->at(place.panel, 0);
   call.start = own.start.data() + place.panel * width.cols;
   width.run[place.rows - 1](call);
 }
@@ -72,7 +73,7 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
                          const TileClass& own, const Image& image, const TilePlace& place, std::uint64_t* sums) {
   static constexpr std::int32_t kZeros[isa::kMostTileCols] = {};
   const std::int64_t count = place.rows * width.cols;
-  const std::int64_t* column_sums = own.panels.sums() + place.panel * width.cols;
+  const std::int64_t* column_sums = own.panels->sums() + place.panel * width.cols;
   for (std::int64_t i = 0; i < count; ++i) {
     sums[i] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[i % width.cols]);
   }
@@ -91,7 +92,7 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
         call.run_count = segment.runs;
         call.groups = segment.groups;
         call.packed =
-            own.panels.at(place.panel, v) + (segment.run * own.runs.groups() + segment.group) * width.cols * 4;
+            own.panels->at(place.panel, v) + (segment.run * own.runs.groups() + segment.group) * width.cols * 4;
         width.run[place.rows - 1](call);
         kernels.add_shifted(part, count, scheme.image.limbs.shift(u) + scheme.columns.limbs.shift(v), sums);
       }

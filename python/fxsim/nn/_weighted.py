@@ -11,7 +11,7 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import weight_step
+from fxsim.ops import keep, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
 
@@ -92,7 +92,7 @@ class Weighted(Layer):
 
     def int_weight(self) -> FixedTensor:
         """The weight as the next forward will use it, (C_out, ...) of the weight's shape."""
-        return FixedTensor._trusted(self._words(training=False).weight, self.numerics.weight.format)
+        return FixedTensor._trusted(self._words(training=False).weight.clone(), self.numerics.weight.format)
 
     def int_bias(self) -> FixedTensor | None:
         """The bias as the next forward will use it, (C_out,); None if there is none."""
@@ -146,6 +146,7 @@ class Weighted(Layer):
         if self._kept is None or self._kept.key != key:
             with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
                 words = self._quantize(torch.tensor(step))
+                keep(words.weight)
             self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
         return self._kept.words
 

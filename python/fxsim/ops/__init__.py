@@ -14,6 +14,7 @@ from fxsim.ops import (
     records,
     weight_step,
 )
+from fxsim.ops._bridge import keep
 from fxsim.ops._library import signed64
 from fxsim.ops._publish import publish_update
 from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
@@ -42,6 +43,7 @@ __all__ = [
     "conv2d_wgrad",
     "elementwise_ops",
     "fork_ops",
+    "keep",
     "linear",
     "linear_dgrad",
     "linear_ops",

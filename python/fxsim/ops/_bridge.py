@@ -6,6 +6,7 @@ The only importer of `fxsim._core`. Everything the core needs as an object is ma
 from __future__ import annotations
 
 import sys
+from collections.abc import MutableMapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from fxsim import _core
 from fxsim.accumulator import Resolved
@@ -85,10 +87,43 @@ def accumulator(resolved: Resolved) -> CoreAccumulator:
     )
 
 
+class _Kept(NamedTuple):
+    """What the core has of a tensor whose words stay as they are, by the view it was seen through."""
+
+    version: int
+    operands: dict[tuple[object, ...], _core.Operand]
+
+
+_KEPT: Final[MutableMapping[Tensor, _Kept]] = WeakIdKeyDictionary()
+
+
+def keep(words: Tensor) -> None:
+    """Let the core keep what it packs of these words, for as long as they live; nobody must write to them.
+
+    A change that torch sees is noticed, and what was kept is dropped.
+    """
+    _KEPT[words] = _Kept(words._version, {})
+
+
 def _operand(view: View) -> _core.Operand:
+    kept = _KEPT.get(view.data)
+    if kept is None:
+        return _new_operand(view, view.data, keep=False)
+    if kept.version != view.data._version:
+        del _KEPT[view.data]
+        return _new_operand(view, view.data, keep=False)
+    seen = view[1:]
+    operand = kept.operands.get(seen)
+    if operand is None:
+        # An alias: the core's array must not keep the tensor alive that it is kept with.
+        operand = kept.operands[seen] = _new_operand(view, view.data.detach(), keep=True)
+    return operand
+
+
+def _new_operand(view: View, data: Tensor, *, keep: bool) -> _core.Operand:
     form = view.format
     return _core.Operand(
-        view.data.numpy(),
+        data.numpy(),
         form.wl,
         form.fl,
         form.signed,
@@ -99,6 +134,7 @@ def _operand(view: View) -> _core.Operand:
         x=view.x,
         channel_major=view.channel_major,
         transposed=view.transposed,
+        keep=keep,
     )
 
 

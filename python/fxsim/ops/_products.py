@@ -59,12 +59,18 @@ def linear(
     plan: GemmPlan,
     site: Site,
     dtype: torch.dtype,
+    *,
+    transposed: bool = False,
 ) -> Tensor:
-    """x (rows, K) times weight (N, K) transposed, plus int64 bias (N,): (rows, N) of raws or, if float, carriers."""
-    out = torch.empty((x.shape[0], weight.shape[0]), dtype=dtype)
-    product = Product(matrix(x, x_format), matrix(weight, weight_format), out, site.index_offset, bias)
-    shape = Shape(x.shape[0], weight.shape[0], x.shape[1], 1, x, weight, bias, out)
-    _execute(Batch(1, lambda _: product), plan, site, weight.shape[0], shape)
+    """x (rows, K) times weight (N, K) transposed, plus int64 bias (N,): (rows, N) of raws or, if float, carriers.
+
+    transposed: the weight is given as (K, N).
+    """
+    rows = matrix(weight.t() if transposed else weight, weight_format)._replace(data=weight)
+    n = rows.pixels[0]
+    out = torch.empty((x.shape[0], n), dtype=dtype)
+    product = Product(matrix(x, x_format), rows, out, site.index_offset, bias)
+    _execute(Batch(1, lambda _: product), plan, site, n, Shape(x.shape[0], n, x.shape[1], 1, x, weight, bias, out))
     return out
 
 

@@ -86,7 +86,9 @@ def linear_dgrad(
         )
     plan = _arguments.plan(name, accumulator, grad.format, weight.format, grad.shape[-1], key=key, out=out)
     site = _arguments.site(name, Pass.DGRAD, key, index_offset, batch_of(grad.raw))
-    raw = _products.linear(rows_of(grad.raw), grad.format, weight.raw.t(), weight.format, None, plan, site, plan.dtype)
+    raw = _products.linear(
+        rows_of(grad.raw), grad.format, weight.raw, weight.format, None, plan, site, plan.dtype, transposed=True
+    )
     return FixedTensor._trusted(raw.view(*grad.shape[:-1], weight.shape[1]), plan.result)
 
 

@@ -110,7 +110,8 @@ def _integer_gradients(
     if needs[0]:
         site = here.site(Role.GRAD_INPUT, _layer.per_sample(x_raw.shape, x_raw.shape[-1]))
         plan = dgrad_plan(layer, g_format, g.shape[1], dtype)
-        grad_x = _products.linear(g, g_format, weight_raw.t(), w_format, None, plan, site, dtype).view(x_raw.shape)
+        product = _products.linear(g, g_format, weight_raw, w_format, None, plan, site, dtype, transposed=True)
+        grad_x = product.view(x_raw.shape)
     if needs[1]:
         plan = wgrad_plan(layer, g_format, g.shape[0], dtype)
         grad_weight = _products.linear_wgrad(g, g_format, x, x_format, plan, here.site(Role.GRAD_WEIGHT), dtype)

@@ -1,0 +1,52 @@
+// What was packed of an operand that will be met again, as the weights of a layer until their next update.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kernels/exact/panels.hpp"
+
+namespace fxsim::exact {
+
+// One a set of words. Its calls may come from several threads; two that miss at once both pack, to the same end.
+class PackStore {
+ public:
+  // The panels that `pack` makes, `key` being all they depend on besides the words.
+  template <class F>
+  std::shared_ptr<const Panels> panels(const std::vector<std::int64_t>& key, const F& pack) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = panels_.find(key); found != panels_.end()) return found->second;
+    }
+    std::shared_ptr<const Panels> made = pack();
+    const std::lock_guard lock(mutex_);
+    if (panels_.size() >= kMost) panels_.clear();
+    panels_[key] = made;
+    return made;
+  }
+
+  // The bits of magnitude that `find` finds the words to need.
+  template <class F>
+  int bits(const F& find) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (bits_ >= 0) return bits_;
+    }
+    const int found = find();
+    const std::lock_guard lock(mutex_);
+    return bits_ = found;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 16;  // orders: forward, the classes of a dgrad, instruction sets
+
+  std::mutex mutex_;
+  std::map<std::vector<std::int64_t>, std::shared_ptr<const Panels>> panels_;
+  int bits_ = -1;
+};
+
+}  // namespace fxsim::exact
