@@ -119,7 +119,7 @@ def _by_pixels(view: View, elements: npt.NDArray[np.integer]) -> Zeros:
     met = np.outer(_meetings(y_reaches, view.pixels[1]), _meetings(x_reaches, view.pixels[2]))
     structural = rows - channels * met.reshape(-1)
     nnz = int(sums.sum(dtype=np.int64))
-    return Zeros(rows, structural, found.reshape(view.pixels[0], -1), elements.size, nnz)
+    return Zeros(rows, structural, found.reshape(view.pixels[0], len(structural)), elements.size, nnz)
 
 
 def _meetings(reaches: Iterable[_Reach], pixels: int) -> Counts:
