@@ -86,7 +86,6 @@ def test_a_stepping_accumulator_at_the_static_bound(isa: str, wl: int) -> None:
 
 def _stepped(isa: str, wl: int, operands: tuple[fx.Format, fx.Format], overflow: str, bias: str) -> tuple[object, ...]:
     """Outputs with counting off and on, and how often the accumulator left its range."""
-    fx.isa.force(isa)
     random = np.random.default_rng(wl)
     a, b = (
         fx.FixedTensor(
@@ -117,3 +116,41 @@ def test_clipping_everywhere(wl: int, operands: tuple[str, str], overflow: str, 
             assert _stepped(isa, wl, formats, overflow, bias) == wanted, isa
     finally:
         fx.isa.force(None)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [-32768, -32767],  # 2^15 * 65535 is the most that a sum of words takes
+        [-32768, -32768],  # one pair is too many
+        [-32768, -32767, -1, 0],
+        [-16384, -16384, -16384, -16383],
+        [-16384, -16384, -16384, -16384],
+        [-1] * 65535,
+        [-1] * 65536,
+        [*([-1] * 65534), -32768, -32768],
+    ],
+    ids=lambda column: f"{len(column)} of {min(column)}",
+)
+def test_segments_end_where_a_sum_of_words_could_leave_32_bits(isa: str, column: list[int]) -> None:
+    """Every operand at its end, all signs alike: the sum of a segment is as large as its bound."""
+    form = fx.Format(16, 0)
+    w = torch.tensor(column, dtype=torch.int16)[:, None]
+    for end in (-32768, 32767):
+        x = torch.full((3, len(column)), end, dtype=torch.int16)
+        expected = end * sum(column)
+        got = fx.matmul(fx.FixedTensor(x, form), fx.FixedTensor(w, form)).raw
+        assert got.tolist() == [[expected]] * 3, (isa, end)
+
+
+@pytest.mark.parametrize("bits", range(1, 32))
+@pytest.mark.parametrize("low", [True, False])
+def test_words_as_narrow_as_their_values(isa: str, bits: int, low: bool) -> None:
+    """One element at either end of a narrower word, in words of 32 bits: neither end may be cut off."""
+    form, end = fx.Format(32, 0), -(1 << bits - 1) if low else (1 << bits - 1) - 1
+    x = torch.zeros((2, 70), dtype=torch.int32)
+    x[1, 69] = end
+    w = torch.zeros((70, 3), dtype=torch.int32)
+    w[69] = torch.tensor([end, 1, -1])
+    got = fx.matmul(fx.FixedTensor(x, form), fx.FixedTensor(w, form)).raw
+    assert got.tolist() == [[0, 0, 0], [end * end, end, -end]], isa
