@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/exact/elements.hpp"
@@ -53,14 +55,16 @@ class Interleaved {
     const bool padding = at_y < 0 || at_y >= layout.y.size;
     const std::int64_t left = padding ? pixels : std::clamp<std::int64_t>(-layout.x.lowest, 0, pixels);
     const std::int64_t inside = std::clamp<std::int64_t>(layout.x.size - layout.x.lowest - left, 0, pixels - left);
+    const bool two_bytes = inside > 0 && splits_words<T, From>(rule) && n + kImages <= o.pixels.n && o.stride_c == 1;
     for (int limb = first_limb_; limb < first_limb_ + limbs_; ++limb) {
       const auto pad = static_cast<T>(rule.stored_zero(limb));
       T* const plane = reinterpret_cast<T*>(to) + (limb - first_limb_) * limb_groups_ * kImages;
       const std::int64_t step = pixel_bytes_ / static_cast<std::int64_t>(sizeof(T));
       for (std::int64_t x = 0; x < pixels; ++x) {
-        if (x == left) x += inside;
+        if (x == left && !(two_bytes && limb_groups_ != layout.channels)) x += inside;
         if (x < pixels) std::fill_n(plane + x * step, limb_groups_ * kImages, pad);
       }
+      if (two_bytes) continue;
       const From* image[kImages];
       bool all = true;
       for (std::int64_t q = 0; q < kImages; ++q) {
@@ -85,6 +89,35 @@ class Interleaved {
           if (all) merge<kImages>(image, x * o.stride_x, o.stride_c, length, out, element);
         });
       }
+    }
+    if constexpr (std::is_same_v<From, std::int16_t> && sizeof(T) == 1) {
+      const From* line = data + n * o.stride_n + at_y * o.stride_y + (layout.x.lowest + left) * o.stride_x;
+      for (std::int64_t x = 0; two_bytes && x < inside; ++x) {
+        auto* low = reinterpret_cast<std::uint32_t*>(to + (left + x) * pixel_bytes_);
+        split_words(line + x * o.stride_x, o.stride_n, layout.channels, low, low + limb_groups_);
+      }
+    }
+  }
+
+  // Whether both limbs are written at once: the bytes of a word, the lower one moved to where a signed byte holds it.
+  template <class T, class From>
+  bool splits_words(const ElementRule& rule) const {
+    return std::is_same_v<From, std::int16_t> && sizeof(T) == 1 && std::endian::native == std::endian::little &&
+           limbs_ == 2 && first_limb_ == 0 && rule.limbs.count == 2 && rule.limbs.bits == 8 && rule.offset == 0 &&
+           rule.low_offset == -128;
+  }
+
+  // Groups of the low and of the high bytes of four images' words, image_step apart.
+  static void split_words(const std::int16_t* from, std::int64_t image_step, std::int64_t count,
+                          std::uint32_t* __restrict low, std::uint32_t* __restrict high) {
+    const auto* first = reinterpret_cast<const std::uint16_t*>(from);
+    const auto* second = first + image_step;
+    const auto* third = second + image_step;
+    const auto* fourth = third + image_step;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::uint32_t a = first[i], b = second[i], c = third[i], d = fourth[i];
+      low[i] = ((a & 0xFF) | (b & 0xFF) << 8 | (c & 0xFF) << 16 | d << 24) ^ 0x80808080;
+      high[i] = a >> 8 | (b & 0xFF00) | (c & 0xFF00) << 8 | (d & 0xFF00) << 16;
     }
   }
 

@@ -126,17 +126,25 @@ void run_outer(const OuterCall& call) {
 
 template <class Ops>
 void run_outer_sums(const OuterCall& call) {
-  typename Ops::Vector sum = Ops::load(call.sums);
+  constexpr int kChains = 4;  // of additions, each as long as an instruction takes
+  typename Ops::Vector sum[kChains];
+  for (int j = 0; j < kChains; ++j) sum[j] = j == 0 ? Ops::load(call.sums) : Ops::zero();
   const typename Ops::Vector ones = Ops::ones();
   const bool of_right = call.right != nullptr;
+  const auto add = [&](int j, const std::byte* at) __attribute__((always_inline)) {
+    sum[j] = of_right ? Ops::multiply_add(sum[j], Ops::load(at), ones) : Ops::multiply_add(sum[j], ones, Ops::load(at));
+  };
+  const std::int64_t step = of_right ? call.right_step : call.left_step;
   for (std::int64_t line = 0; line < call.lines; ++line) {
     const std::byte* at = of_right ? call.right + line * call.right_line : call.left + line * call.left_line;
-    for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
-      sum = of_right ? Ops::multiply_add(sum, Ops::load(at), ones) : Ops::multiply_add(sum, ones, Ops::load(at));
-      at += of_right ? call.right_step : call.left_step;
+    std::int64_t pixel = 0;
+    for (; pixel + kChains <= call.pixels; pixel += kChains, at += kChains * step) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kChains; ++j) add(j, at + j * step);
     }
+    for (; pixel < call.pixels; ++pixel, at += step) add(0, at);
   }
-  Ops::store(call.sums, sum);
+  Ops::store(call.sums, Ops::add(Ops::add(sum[0], sum[1]), Ops::add(sum[2], sum[3])));
 }
 
 template <class Ops, int kRows, int kVectors>

@@ -20,6 +20,7 @@ struct Ops {
   static constexpr int kBytes = 32;
   static Vector ones() { return _mm256_set1_epi16(1); }
   static Vector zero() { return _mm256_setzero_si256(); }
+  static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
   static Vector load(const std::int16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static Vector load(const std::int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }

@@ -35,6 +35,7 @@ struct Avx512Ops {
   static constexpr int kBytes = 64;
   static Vector ones() { return _mm512_set1_epi16(1); }
   static Vector zero() { return _mm512_setzero_si512(); }
+  static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
   static Vector load(const std::int16_t* from) { return _mm512_loadu_si512(from); }
   static Vector load(const std::byte* from) { return _mm512_loadu_si512(from); }
   static Vector load(const std::int32_t* from) { return _mm512_loadu_si512(from); }

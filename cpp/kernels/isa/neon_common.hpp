@@ -34,6 +34,7 @@ struct NeonLanes {
   static constexpr int kLanes = 4;
   static constexpr int kBytes = 16;
   static Vector zero() { return vdupq_n_s32(0); }
+  static Vector add(Vector a, Vector b) { return vaddq_s32(a, b); }
   static Vector load(const std::int32_t* from) { return vld1q_s32(from); }
   static Vector broadcast(std::int32_t value) { return vdupq_n_s32(value); }
   static Vector minimum(Vector a, Vector b) { return vminq_s32(a, b); }
