@@ -15,6 +15,23 @@ namespace {
 inline constexpr int kPixelsPerBase = 5;
 
 template <class Ops, int kRows, int kVectors>
+[[gnu::always_inline]] inline void store_sums(const TileCall& call,
+                                              const typename Ops::Vector (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      const std::int64_t at = i * call.out_stride + j * Ops::kLanes;
+      if (call.carriers != nullptr) {
+        Ops::store_scaled(call.carriers + at, sum[i][j], call.step);
+      } else {
+        Ops::store(call.sums + at, sum[i][j]);
+      }
+    }
+  }
+}
+
+template <class Ops, int kRows, int kVectors>
 void run_tile(const TileCall& call) {
   using Vector = typename Ops::Vector;
   constexpr int kBases = (kRows + kPixelsPerBase - 1) / kPixelsPerBase;
@@ -68,18 +85,75 @@ void run_tile(const TileCall& call) {
       advance(1);
     }
   }
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i) {
+  store_sums<Ops, kRows, kVectors>(call, sum);
+}
+
+// The same sums for runs of three neighbouring pixels and tiles whose pixels are neighbours too (pitch = a pixel's
+// bytes). Pixel p of a line is the first tap of output p, the second of p - 1 and the third of p - 2, so that it is
+// broadcast once for three multiply-adds a vector: with few vectors of columns, run_tile waits for broadcasts.
+template <class Ops, int kRows, int kVectors>
+void run_band(const TileCall& call) {
+  using Vector = typename Ops::Vector;
+  constexpr int kTaps = 3;
+  constexpr int kPixels = kRows + kTaps - 1;
+  constexpr int kBases = (kPixels + kPixelsPerBase - 1) / kPixelsPerBase;
+  Vector sum[kRows][kVectors];
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      const std::int64_t at = i * call.out_stride + j * Ops::kLanes;
-      if (call.carriers != nullptr) {
-        Ops::store_scaled(call.carriers + at, sum[i][j], call.step);
-      } else {
-        Ops::store(call.sums + at, sum[i][j]);
+  for (int j = 0; j < kVectors; ++j) {
+    const Vector start = Ops::load(call.start + j * Ops::kLanes);
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) sum[i][j] = start;
+  }
+  const std::byte* packed = call.packed;
+  const std::int64_t pitch = call.pitch;
+  std::int64_t three = 3 * pitch;
+  asm("" : "+r"(three));
+  const std::int64_t groups = call.groups / kTaps;
+  const std::int64_t tap_bytes = groups * kVectors * Ops::kBytes;
+  for (std::int64_t r = 0; r < call.run_count; ++r) {
+    const std::byte* base[kBases];
+#pragma GCC unroll 8
+    for (int b = 0; b < kBases; ++b) {
+      base[b] = call.image + call.runs[r] + kPixelsPerBase * b * pitch;
+      asm("" : "+r"(base[b]));
+    }
+    for (std::int64_t g = 0; g < groups; ++g) {
+      Vector tap[kTaps][kVectors];
+#pragma GCC unroll 8
+      for (int t = 0; t < kTaps; ++t) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) tap[t][j] = Ops::load(packed + t * tap_bytes + j * Ops::kBytes);
+      }
+#pragma GCC unroll 32
+      for (int p = 0; p < kPixels; ++p) {
+        const int place = p % kPixelsPerBase;
+        const std::byte* pixel = base[p / kPixelsPerBase] + (place == 3 ? three : place * pitch);
+        const Vector group = Ops::broadcast_group(pixel);
+#pragma GCC unroll 8
+        for (int t = 0; t < kTaps; ++t) {
+          if (p < t || p - t >= kRows) continue;
+#pragma GCC unroll 8
+          for (int j = 0; j < kVectors; ++j) sum[p - t][j] = Ops::multiply_add(sum[p - t][j], group, tap[t][j]);
+        }
+      }
+      packed += kVectors * Ops::kBytes;
+#pragma GCC unroll 8
+      for (int b = 0; b < kBases; ++b) {
+        base[b] += 4;
+        asm("" : "+r"(base[b]));
       }
     }
+    packed += 2 * tap_bytes;
   }
+  store_sums<Ops, kRows, kVectors>(call, sum);
+}
+
+// A width with a band kernel for kRows pixels.
+template <class Ops, int kRows, int kVectors>
+constexpr TileWidth with_band(TileWidth width) {
+  width.band_rows = kRows;
+  width.band = &run_band<Ops, kRows, kVectors>;
+  return width;
 }
 
 // Tiles of every number of rows up to kRows.

@@ -40,8 +40,8 @@ constexpr Tiles kWords{
     .element_bytes = 2,
     .unsigned_image = false,
     .widths = {TileRows<Ops, 4, 1, 2, 3, 4, 5, 6>::kWidth,
-               TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth,
-               TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+               with_band<Ops, 8, 2>(TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth),
+               with_band<Ops, 16, 1>(TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<Ops, 8, 3>(),
 };
 
@@ -49,8 +49,9 @@ constexpr Tiles kBytes{
     .element_bytes = 1,
     .unsigned_image = true,
     .widths = {TileRows<ByteOps, 4, 1, 2, 3, 4, 5, 6>::kWidth,
-               TileRows<ByteOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth,
-               TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
+               with_band<ByteOps, 8, 2>(TileRows<ByteOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth),
+               with_band<ByteOps, 16, 1>(
+                   TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<ByteOps, 8, 3>(),
 };
 

@@ -28,11 +28,14 @@ struct TileCall {
 
 using TileRun = void (*)(const TileCall&);
 
-// Tiles of one width: run[r - 1] takes r pixels.
+// Tiles of one width: run[r - 1] takes r pixels. `band` is faster, where there is one, for band_rows pixels that are
+// neighbours and runs of three that are.
 struct TileWidth {
   int cols;
   int rows;
   const TileRun* run;
+  int band_rows = 0;
+  TileRun band = nullptr;
 };
 
 // sums(i, j, v) += the sum over pixels of group i of `left` times group v of vector j of `right`: an outer product a
