@@ -3,18 +3,19 @@
 #include <array>
 #include <optional>
 #include <string>
-#include <tuple>
 
 #include "bindings/faults.hpp"
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
 #include "kernels/clear.hpp"
+#include "kernels/non_zero.hpp"
 
 namespace fxsim::bindings {
 namespace {
 
 using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
+using Int32Array = py::array_t<std::int32_t, py::array::c_style>;
 using BoolArray = py::array_t<bool, py::array::c_style>;
 using Uint32Array = py::array_t<std::uint32_t, py::array::c_style>;
 
@@ -110,6 +111,20 @@ void clear_kernel(py::array values, const BoolArray& mask) {
   }
 }
 
+// Counts of an array (n, y, x, c) by the three of its dimensions that begin with number `first`.
+template <class Counts, auto count, py::ssize_t first>
+Counts count_along(const py::array& array) {
+  if (array.ndim() != 4) {
+    throw py::value_error("count: array has " + std::to_string(array.ndim()) + " dimensions; it takes (n, y, x, c)");
+  }
+  const StridedArray view = strided(array, Accept::kIntegers, "count: array");
+  Counts counts({array.shape(first), array.shape(first + 1), array.shape(first + 2)});
+  auto* to = counts.mutable_data();
+  const py::gil_scoped_release unlocked;
+  count(view, to);
+  return counts;
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -144,20 +159,8 @@ void register_kernels(py::module_& m) {
 
   m.def("clear", &clear_kernel, py::arg("values").noconvert(), py::arg("mask").noconvert());
 
-  m.def(
-      "k_counts",
-      [](const BoundOperand& operand) {
-        Int64Array structural(operand.view.depth());
-        Int64Array nonzero(operand.view.depth());
-        std::int64_t* s = structural.mutable_data();
-        std::int64_t* z = nonzero.mutable_data();
-        {
-          const py::gil_scoped_release unlocked;
-          k_counts(operand.view, s, z);
-        }
-        return std::make_tuple(structural, nonzero);
-      },
-      py::arg("operand"));
+  m.def("count_images", &count_along<Int64Array, &count_images, 1>, py::arg("array").noconvert());
+  m.def("count_channels", &count_along<Int32Array, &count_channels, 0>, py::arg("array").noconvert());
 
   m.def(
       "philox_fill",

@@ -115,7 +115,4 @@ struct QuantizeCall {
 Events gemm(const GemmCall& call);
 Events quantize(const QuantizeCall& call);
 
-// For each k the structural zeros and the non-zero elements among the operand's rows.
-void k_counts(const Operand& operand, std::int64_t* structural, std::int64_t* nonzero);
-
 }  // namespace fxsim

@@ -218,8 +218,11 @@ def batch_norm_relu_backward(
 def clear(values: _Reals, mask: npt.NDArray[np.bool_]) -> None:
     """values[i] = 0 where mask[i]. Both C-contiguous and of one shape; values float32 or float64."""
 
-def k_counts(operand: Operand) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each k the structural zeros and the non-zero elements among the operand's rows."""
+def count_images(array: _Array) -> npt.NDArray[np.int64]:
+    """Of integers (n, y, x, c) with any strides: how many of the images are not 0, (y, x, c)."""
+
+def count_channels(array: _Array) -> npt.NDArray[np.int32]:
+    """Of integers (n, y, x, c) with any strides: how many of the channels are not 0, (n, y, x)."""
 
 def philox_fill(
     seed: int, stream: int, start: int, bits: int, site: int, ordinal: int, out: npt.NDArray[np.uint32]

@@ -337,6 +337,18 @@ def batch_norm_relu_backward(
     )
 
 
+def count_images(elements: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Of integers (n, y, x, c): how many of the images are not 0, (y, x, c)."""
+    _share_threads()
+    return _core.count_images(elements)
+
+
+def count_channels(elements: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Of integers (n, y, x, c): how many of the channels are not 0, (n, y, x)."""
+    _share_threads()
+    return _core.count_channels(elements)
+
+
 def isa_available() -> list[str]:
     """Instruction sets this machine can run, slowest first."""
     return list(_core.isa_available())

@@ -1,4 +1,4 @@
-"""Zeros of an operand, per k, from a pass or two over its elements that NumPy does in vector lanes.
+"""Zeros of an operand, per k, from one pass over its elements.
 
 An element stands in many places of the matrix, so places are not visited one by one: what they share is added up
 first. Where k is a tap, that is the images; where k is a pixel, the channels.
@@ -7,23 +7,17 @@ first. Where k is a tap, that is the images; where k is a pixel, the channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from fxsim.ops import _bridge
 from fxsim.ops._geometry import Axis, View
 
 Counts = npt.NDArray[np.int64]
-
-_BLOCK: Final = 1 << 18
-"""Bytes of intermediate results that stay in a cache."""
-
-_MOST: Final = np.iinfo(np.uint8).max
-
-_WORDS: Final = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 
 
 class Zeros(NamedTuple):
@@ -88,7 +82,7 @@ def zeros(view: View) -> Zeros:
 
 
 def _by_taps(view: View, elements: npt.NDArray[np.integer]) -> Zeros:
-    sums = _sum_images(elements)
+    sums = _bridge.count_images(elements)
     kernel_y, kernel_x, channels = view.taps
     structural = np.empty((kernel_y, kernel_x, channels), np.int64)
     found = np.empty((kernel_y, kernel_x, channels), np.int64)
@@ -104,16 +98,15 @@ def _by_taps(view: View, elements: npt.NDArray[np.integer]) -> Zeros:
 
 
 def _by_pixels(view: View, elements: npt.NDArray[np.integer]) -> Zeros:
-    sums = _sum_channels(elements)
+    sums = _bridge.count_channels(elements)
     kernel_y, kernel_x, channels = view.taps
     rows = kernel_y * kernel_x * channels
-    dtype = np.uint16 if rows <= np.iinfo(np.uint16).max else np.int64
     y_reaches = _reaches(view.y, view.pixels[1], kernel_y)
     x_reaches = _reaches(view.x, view.pixels[2], kernel_x)
-    lines = np.zeros((view.pixels[0], view.pixels[1], sums.shape[2]), dtype)
+    lines = np.zeros((view.pixels[0], view.pixels[1], sums.shape[2]), np.int32)
     for reach in y_reaches:
         lines[:, reach.pixels] += sums[:, reach.positions]
-    found = np.zeros(view.pixels, dtype)
+    found = np.zeros(view.pixels, np.int32)
     for reach in x_reaches:
         found[:, :, reach.pixels] += lines[:, :, reach.positions]
     met = np.outer(_meetings(y_reaches, view.pixels[1]), _meetings(x_reaches, view.pixels[2]))
@@ -151,37 +144,3 @@ def _reach(axis: Axis, pixels: int, tap: int) -> _Reach:
         slice(first, met[-1][1] + 1, max(second - first, 1)),
         len(met),
     )
-
-
-def _sum_images(elements: npt.NDArray[np.integer]) -> Counts:
-    """Of (n, y, x, c): the images that are not 0 there, (y, x, c)."""
-    total = np.zeros(elements.shape[1:], np.int64)
-    for block in _non_zero_blocks(elements, _MOST):  # so many images that a byte holds their count
-        total += np.add.reduce(block.view(np.uint8), axis=0, dtype=np.uint8)
-    return total
-
-
-def _sum_channels(elements: npt.NDArray[np.integer]) -> npt.NDArray[np.unsignedinteger]:
-    """Of (n, y, x, c): the channels that are not 0 there, (n, y, x)."""
-    channels = elements.shape[3]
-    total = np.zeros(elements.shape[:3], np.uint8 if channels <= _MOST else np.uint32)
-    done = 0
-    for block in _non_zero_blocks(elements):
-        part = total[done : done + len(block)]
-        done += len(block)
-        if channels in _WORDS:  # bits are counted a pixel at a time
-            np.bitwise_count(np.packbits(block).view(_WORDS[channels]), out=part.reshape(-1))
-        else:
-            for channel in range(channels):
-                part += block[..., channel]
-    return total
-
-
-def _non_zero_blocks(elements: npt.NDArray[np.integer], most: int | None = None) -> Iterator[npt.NDArray[np.bool_]]:
-    """Which elements are not 0, some images at a time; each block is overwritten by the next."""
-    images, *shape = elements.shape
-    step = max(min(_BLOCK // max(math.prod(shape), 1), most or images, images), 1)
-    buffer = np.empty((step, *shape), np.bool_)
-    for start in range(0, images, step):
-        part = elements[start : start + step]
-        yield np.not_equal(part, 0, out=buffer[: len(part)])
