@@ -67,12 +67,15 @@ class ExactTiles {
   };
 
   void prepare() {
+    if (limbs_look_faster()) scheme_ = limbs();
     pack();
     if (one_sum_ || (cut() && (!scheme_.one_limb() || !limbs_are_faster()))) return;
-    scheme_ = limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth());
+    scheme_ = limbs();
     pack();
     cut();
   }
+
+  Scheme limbs() const { return limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth()); }
 
   void pack() {
     std::int64_t magnitude = 0;
@@ -122,17 +125,31 @@ class ExactTiles {
   }
 
   // Joining a segment with the sums in 64 bits takes about as long as multiplying sixteen groups.
-  bool limbs_are_faster() const {
+  bool limbs_are_faster(std::int64_t joins, std::int64_t groups) const {
     constexpr std::int64_t kJoin = 16;
+    const Scheme other = limbs();
+    return joins * kJoin > groups * (other.image.limbs.count * other.columns.limbs.count - 1);
+  }
+
+  // By one column, before anything is packed.
+  bool limbs_look_faster() const {
+    if (scheme_.tiles != kernels_.words || !scheme_.one_limb() || low_32_bits_decide(call_)) return false;
+    if (scheme_.terms >= call_.a.depth() || columns_.rows() == 0) return false;
+    std::vector<std::int64_t> column(static_cast<std::size_t>(columns_.depth()));
+    generic::gather<std::int64_t>(columns_, columns_.rows() / 2, 0, columns_.depth(), 0, column.data());
+    std::int64_t magnitude = 0;
+    for (const std::int64_t value : column) magnitude += value < 0 ? -value : value;
+    return limbs_are_faster(magnitude / (INT32_MAX >> scheme_.image_bits), ceil_div(columns_.depth(), 2));
+  }
+
+  bool limbs_are_faster() const {
     if (scheme_.tiles != kernels_.words) return false;
-    const Scheme limbs = limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth());
-    const std::int64_t more = limbs.image.limbs.count * limbs.columns.limbs.count - 1;
     std::int64_t joins = 0, groups = 0;
     for (const TileClass& own : classes_) {
       joins += own.most_segments();
       groups += own.all_groups();
     }
-    return joins * kJoin > groups * more;
+    return limbs_are_faster(joins, groups);
   }
 
   // Whether K * 2^(p + q) tells all there is to know of the sums: no register to fit, and floats carry them exactly
