@@ -8,11 +8,13 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fxsim.cost.accelerators import Accelerator, Memory, bitfusion, systolic
+from fxsim.cost.counts import Counts
 from fxsim.policies.adapt import performance
 from fxsim.report import analytic, cost_figures, costs, page
 from fxsim.report.load import RunData, load
@@ -175,6 +177,17 @@ def test_sakr_s_costs_are_those_of_the_last_formats(data: RunData) -> None:
     assert full.weight_bits == 5 * 200 * 96
     assert ours.sent_bits == full.sent_bits == 5 * 200 * 32
     assert analytic.sakr_costs(data.logs[1]) is None
+
+
+def test_sakr_s_costs_of_a_run_that_ends_in_float32(data: RunData) -> None:
+    """As MuPPET's does: its last products are torch's, which bear no layer's name."""
+    log = data.logs[0]
+    last = log.windows[-1]
+    unnamed = [replace(record, layer="") for record in last.counts.records]
+    ended = replace(log, windows=(*log.windows[:-1], replace(last, counts=Counts(unnamed))))
+    found = analytic.sakr_costs(ended)
+    assert found is not None
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,8 @@ def _forward(log: RunLog) -> dict[str, OpRecord]:
 def sakr_costs(log: RunLog) -> tuple[Costs, Costs] | None:
     """C_W, C_A, C_M and C_C of the formats at the run's end, and of float32 in the same layers; None without formats.
 
-    An operand that was float32 has 32 bits, an exact accumulator as well: it is kept in a float between steps.
+    An operand that was float32 has 32 bits, an exact accumulator as well: it is kept in a float between steps. So has
+    everything of a layer that ended in float32.
     """
     forward = _forward(log)
     if not forward:
@@ -139,7 +140,9 @@ def _size(record: OpRecord) -> LayerSize:
 
 
 def _bits(records: Mapping[tuple[str, str], OpRecord], layer: str) -> LayerBits:
-    forward = records[layer, "fwd"]
+    forward = records.get((layer, "fwd"))
+    if forward is None:  # the run ended in float32, and torch's products bear no layer's name
+        return FLOAT
     backward = records.get((layer, "wgrad"))
     gradient = bits(backward.a if backward else FLOAT32)
     return LayerBits(
