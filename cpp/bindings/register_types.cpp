@@ -105,7 +105,8 @@ void register_types(py::module_& m) {
   py::class_<BoundOperand>(m, "Operand")
       .def(py::init(&make_operand), py::arg("data").noconvert(), py::arg("wl"), py::arg("fl"), py::arg("signed"),
            py::kw_only(), py::arg("pixels"), py::arg("taps"), py::arg("strides"), py::arg("y") = point,
-           py::arg("x") = point, py::arg("channel_major") = false, py::arg("transposed") = false, py::arg("keep") = false)
+           py::arg("x") = point, py::arg("channel_major") = false, py::arg("transposed") = false,
+           py::arg("keep") = false)
       .def_property_readonly("rows", [](const BoundOperand& o) { return o.view.rows(); })
       .def_property_readonly("k", [](const BoundOperand& o) { return o.view.depth(); });
 
