@@ -114,7 +114,7 @@ class ByteGemm {
   struct Work {
     ByteRows rows;
     std::int64_t padded = 0;
-    alignas(kLine) std::int32_t held[kMostRows * isa::kMostStepCols];
+    alignas(kCacheLine) std::int32_t held[kMostRows * isa::kMostStepCols];
     std::uint32_t stayed[kMostRows];  // of each tile of bytes
   };
 

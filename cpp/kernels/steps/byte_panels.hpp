@@ -10,8 +10,8 @@
 #include "kernels/generic/gather.hpp"
 #include "kernels/isa/steps.hpp"
 #include "kernels/parallel.hpp"
-#include "kernels/steps/lines.hpp"
 #include "kernels/steps/word_rule.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::steps {
 
@@ -93,10 +93,10 @@ class ByteRows {
     const std::int64_t depth = o.depth();
     is_signed_ = o.format.is_signed;
     // A line more than a row needs, so that rows do not fall on the same sets of the first cache.
-    stride_ = ceil_div(depth, isa::kMeasured) * isa::kMeasured + static_cast<std::int64_t>(kLine);
+    stride_ = ceil_div(depth, isa::kMeasured) * isa::kMeasured + static_cast<std::int64_t>(kCacheLine);
     bytes_.assign(static_cast<std::size_t>(padded * stride_), 0);
     norms.resize(padded, depth);
-    const std::int64_t measured = stride_ - static_cast<std::int64_t>(kLine);
+    const std::int64_t measured = stride_ - static_cast<std::int64_t>(kCacheLine);
     for (std::int64_t r = 0; r < rows; ++r) {
       std::uint8_t* row = bytes_.data() + r * stride_;
       generic::gather<std::uint8_t>(o, first + r, 0, depth, 0, row);
@@ -126,8 +126,8 @@ class ByteRows {
   Norms norms;
 
  private:
-  Lines<std::uint8_t> bytes_;
-  Lines<std::int32_t> words_;
+  LineVector<std::uint8_t> bytes_;
+  LineVector<std::int32_t> words_;
   std::int64_t stride_ = 0;
   bool is_signed_ = false;
 };
@@ -147,8 +147,8 @@ class ByteColumns {
 
   struct Group {
     Norms norms;
-    std::array<Lines<std::int32_t>, kBlocks.size()> compensation;
-    Lines<std::int32_t> whole_compensation;  // over all k, mod 2^32
+    std::array<LineVector<std::int32_t>, kBlocks.size()> compensation;
+    LineVector<std::int32_t> whole_compensation;  // over all k, mod 2^32
   };
 
   std::int64_t groups() const { return static_cast<std::int64_t>(groups_.size()); }
@@ -161,7 +161,7 @@ class ByteColumns {
     group.norms.resize(width_, o.depth());
     const std::int64_t blocks = ceil_div(o.depth(), kShortest);
     std::vector<std::int32_t> sums(static_cast<std::size_t>(blocks * width_), 0);
-    Lines<std::int8_t> row(static_cast<std::size_t>(blocks * kShortest), 0);
+    LineVector<std::int8_t> row(static_cast<std::size_t>(blocks * kShortest), 0);
     const std::int64_t first = g * width_;
     std::byte* out = bytes_.data() + first * depth_;
     for (std::int64_t c = 0; c < width_; ++c) {
@@ -195,7 +195,7 @@ class ByteColumns {
     }
   }
 
-  Lines<std::byte> bytes_;
+  LineVector<std::byte> bytes_;
   std::vector<Group> groups_;
   std::int64_t width_ = 1, depth_ = 0;
 };

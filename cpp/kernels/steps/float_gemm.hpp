@@ -22,8 +22,8 @@
 #include "kernels/generic/gather.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/steps/events.hpp"
-#include "kernels/steps/lines.hpp"
 #include "kernels/steps/word_rule.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::steps {
 
@@ -102,7 +102,7 @@ class FloatGemm {
     const auto scale = static_cast<T>(rule_.row_scale);
     for (T& value : panel) value *= scale;
     Outputs<I> outputs(call_, kernels_);
-    alignas(kLine) T held[kMostRows * kMostCols];
+    alignas(kCacheLine) T held[kMostRows * kMostCols];
     isa::FloatCall<T> call;
     call.row_stride = depth_;
     call.depth = depth_;
@@ -130,7 +130,7 @@ class FloatGemm {
   const isa::FloatSteps<T>& steps_;
   FloatRule rule_;
   std::int64_t depth_;
-  Lines<T> columns_;
+  LineVector<T> columns_;
 };
 
 }  // namespace fxsim::steps

@@ -16,7 +16,7 @@
 #include "kernels/parallel.hpp"
 #include "kernels/steps/events.hpp"
 #include "kernels/steps/lane_rule.hpp"
-#include "kernels/steps/lines.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::steps {
 
@@ -42,8 +42,8 @@ struct LaneTile {
   std::int64_t rows = 0;
   std::int64_t cols = 0;  // padded
   Tile outputs;
-  Lines<std::uint32_t> u;
-  Lines<Lane> zeros;
+  LineVector<std::uint32_t> u;
+  LineVector<Lane> zeros;
   Events* events = nullptr;
 
   std::int64_t size() const { return rows * cols; }
@@ -178,7 +178,7 @@ class LaneStage {
 
   LaneTile<Lane>& tile_;
   std::int64_t Events::*overflows_;
-  Lines<Lane> held_, pending_;
+  LineVector<Lane> held_, pending_;
   bool exact_ = true;
   bool at_end_ = false;
   std::int64_t lanes_ = 1;
@@ -300,7 +300,7 @@ class LaneGemm {
   const isa::LaneSteps<Lane>& steps_;
   std::int64_t depth_;
   std::int64_t width_ = isa::kLanePadding;
-  Lines<std::int32_t> columns_;
+  LineVector<std::int32_t> columns_;
 };
 
 }  // namespace fxsim::steps

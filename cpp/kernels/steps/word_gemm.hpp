@@ -10,8 +10,8 @@
 #include "kernels/parallel.hpp"
 #include "kernels/steps/byte_gemm.hpp"
 #include "kernels/steps/events.hpp"
-#include "kernels/steps/lines.hpp"
 #include "kernels/steps/word_rule.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::steps {
 
@@ -53,7 +53,7 @@ class PairColumns {
   }
 
  private:
-  Lines<std::uint32_t> pairs_;
+  LineVector<std::uint32_t> pairs_;
   std::int64_t width_ = 1, depth_ = 0, groups_ = 0;
 };
 
@@ -79,9 +79,9 @@ class WordGemm {
 
   void run_rows(std::int64_t first, std::int64_t rows, Events& events) const {
     const std::int64_t padded = ceil_div(rows, tile_.word_rows) * tile_.word_rows;
-    const Lines<std::int32_t> words = words_of(first, rows, padded);
+    const LineVector<std::int32_t> words = words_of(first, rows, padded);
     Outputs<I> outputs(call_, kernels_);
-    alignas(kLine) std::int32_t held[kMostRows * isa::kMostStepCols];
+    alignas(kCacheLine) std::int32_t held[kMostRows * isa::kMostStepCols];
     isa::WordCall call;
     call.row_stride = depth_;
     call.depth = depth_;
@@ -104,8 +104,8 @@ class WordGemm {
     if (call_.accumulator.inner->stochastic) events.random_draws += rows * call_.out.cols * call_.a.depth();
   }
 
-  Lines<std::int32_t> words_of(std::int64_t first, std::int64_t rows, std::int64_t padded) const {
-    Lines<std::int32_t> words(static_cast<std::size_t>(padded * depth_), 0);
+  LineVector<std::int32_t> words_of(std::int64_t first, std::int64_t rows, std::int64_t padded) const {
+    LineVector<std::int32_t> words(static_cast<std::size_t>(padded * depth_), 0);
     std::vector<std::int16_t> row(static_cast<std::size_t>(depth_));
     for (std::int64_t r = 0; r < rows; ++r) {
       generic::gather<std::int16_t>(call_.a, first + r, 0, call_.a.depth(), 0, row.data());
