@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
 #include "kernels/api.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim {
 
@@ -29,19 +28,12 @@ Events run_repeated(const GemmCall& call, const Run& run) {
   constexpr std::int64_t kSmall = std::int64_t{1} << 24;  // multiply-accumulates
   const std::int64_t macs = call.out.rows * call.out.cols * call.a.depth();
   const std::int64_t together = std::clamp<std::int64_t>(kSmall / std::max<std::int64_t>(macs, 1), 1, 64);
+  const auto run_some = [&](std::int64_t first, std::int64_t count, Events& events) {
+    for (std::int64_t i = first; i < first + count; ++i) events.merge(run(product_of(call, i)));
+  };
+  if (macs <= kSmall) return over_row_blocks(call.repeat.count, together, run_some);
   Events total;
-  if (macs > kSmall) {
-    for (std::int64_t i = 0; i < call.repeat.count; ++i) total.merge(run(product_of(call, i)));
-    return total;
-  }
-  std::vector<Events> events(static_cast<std::size_t>(ceil_div(call.repeat.count, together)));
-  parallel_for(static_cast<std::int64_t>(events.size()), [&](std::int64_t task) {
-    const std::int64_t end = std::min((task + 1) * together, call.repeat.count);
-    for (std::int64_t i = task * together; i < end; ++i) {
-      events[static_cast<std::size_t>(task)].merge(run(product_of(call, i)));
-    }
-  });
-  for (const Events& own : events) total.merge(own);
+  run_some(0, call.repeat.count, total);
   return total;
 }
 

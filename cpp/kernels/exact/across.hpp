@@ -14,7 +14,7 @@
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/rounded.hpp"
 #include "kernels/generic/finisher.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::exact {
 
@@ -73,13 +73,8 @@ class ExactAcross {
   Events run() const {
     const std::vector<Slab> slabs =
         cut_slabs(image_.pixels.n, layout_.y.most_pixels, layout_.row_bytes * layout_.y.mul, INT32_MAX);
-    std::vector<Events> events(slabs.size());
-    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
-      run_slab(slabs[static_cast<std::size_t>(s)], events[static_cast<std::size_t>(s)]);
-    });
-    Events total;
-    for (const Events& own : events) total.merge(own);
-    return total;
+    return over_tasks(static_cast<std::int64_t>(slabs.size()),
+                      [&](std::int64_t s, Events& events) { run_slab(slabs[static_cast<std::size_t>(s)], events); });
   }
 
  private:

@@ -9,7 +9,7 @@
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/resident.hpp"
 #include "kernels/generic/sequence.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::generic {
 
@@ -38,12 +38,7 @@ Events clamp_gemm(const GemmCall& call, const isa::Kernels& kernels) {
   const isa::Block& micro = choose_block(kernels, call.b.rows());
   Resident resident;
   resident.fill(call.b, kWhole, micro);
-  const std::int64_t blocks = ceil_div(call.out.rows, kBlockRows);
-  std::vector<Events> events(static_cast<std::size_t>(blocks));
-  parallel_for(blocks, [&](std::int64_t block) {
-    Events& own = events[static_cast<std::size_t>(block)];
-    const std::int64_t first = block * kBlockRows;
-    const std::int64_t rows = std::min(kBlockRows, call.out.rows - first);
+  return over_row_blocks(call.out.rows, kBlockRows, [&](std::int64_t first, std::int64_t rows, Events& own) {
     LimbPanel panel;
     panel.fill(call.a, kWhole, first, rows, micro.step_rows, 0, depth);
     std::int32_t held[isa::kMostBlockRows * isa::kMostBlockCols];
@@ -71,9 +66,6 @@ Events clamp_gemm(const GemmCall& call, const isa::Kernels& kernels) {
       }
     }
   });
-  Events total;
-  for (const Events& own : events) total.merge(own);
-  return total;
 }
 
 }  // namespace fxsim::generic

@@ -11,7 +11,7 @@
 #include "kernels/generic/limbs.hpp"
 #include "kernels/generic/resident.hpp"
 #include "kernels/generic/width.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::generic {
 
@@ -89,16 +89,9 @@ class ExactGemm {
 
   Events run() {
     resident_.fill(whole_, whole_limbs_, micro_);
-    const std::int64_t blocks = ceil_div(blocked_.rows(), kBlockRows);
-    std::vector<Events> events(static_cast<std::size_t>(blocks));
-    parallel_for(blocks, [&](std::int64_t block) {
-      const std::int64_t first = block * kBlockRows;
-      const std::int64_t rows = std::min(kBlockRows, blocked_.rows() - first);
-      run_block(first, rows, events[static_cast<std::size_t>(block)]);
+    return over_row_blocks(blocked_.rows(), kBlockRows, [&](std::int64_t first, std::int64_t rows, Events& events) {
+      run_block(first, rows, events);
     });
-    Events total;
-    for (const Events& own : events) total.merge(own);
-    return total;
   }
 
  private:

@@ -8,7 +8,7 @@
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/gather.hpp"
 #include "kernels/generic/sequence.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::generic {
 
@@ -34,16 +34,11 @@ Events step_gemm(const GemmCall& call, const isa::Kernels& kernels) {
   const bool add_bias = call.bias != nullptr && !registers.has_preload;
   const std::int64_t depth = call.a.depth();
   const std::int64_t side = std::clamp<std::int64_t>(kPanelElements / std::max<std::int64_t>(depth, 1), 1, 64);
-  const std::int64_t row_blocks = ceil_div(call.out.rows, side);
   const std::int64_t col_blocks = ceil_div(call.out.cols, side);
-  std::vector<Events> events(static_cast<std::size_t>(row_blocks));
-  parallel_for(row_blocks, [&](std::int64_t block) {
-    Events& own = events[static_cast<std::size_t>(block)];
+  return over_row_blocks(call.out.rows, side, [&](std::int64_t m0, std::int64_t rows, Events& own) {
     Panel a, b;
     Scratch scratch;
     std::vector<I> values;
-    const std::int64_t m0 = block * side;
-    const std::int64_t rows = std::min(side, call.out.rows - m0);
     a.fill(call.a, m0, rows);
     for (std::int64_t j = 0; j < col_blocks; ++j) {
       const Tile tile{m0, rows, j * side, std::min(side, call.out.cols - j * side)};
@@ -63,9 +58,6 @@ Events step_gemm(const GemmCall& call, const isa::Kernels& kernels) {
       finish_tile(call, &kernels, tile, values.data(), registers.fl(), add_bias, scratch, own);
     }
   });
-  Events total;
-  for (const Events& own : events) total.merge(own);
-  return total;
 }
 
 }  // namespace fxsim::generic

@@ -3,8 +3,8 @@
 
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/sequence.hpp"
-#include "kernels/parallel.hpp"
 #include "kernels/reference/reference.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::reference {
 namespace {
@@ -23,9 +23,7 @@ Events gemm(const GemmCall& call) {
   const generic::Registers<Wide> registers(call);
   const bool add_bias = call.bias != nullptr && !registers.has_preload;
   const std::int64_t depth = call.a.depth();
-  std::vector<Events> events(static_cast<std::size_t>(call.out.rows));
-  parallel_for(call.out.rows, [&](std::int64_t m) {
-    Events& own = events[static_cast<std::size_t>(m)];
+  return over_tasks(call.out.rows, [&](std::int64_t m, Events& own) {
     generic::Scratch scratch;
     scratch.reserve(1);
     for (std::int64_t n = 0; n < call.out.cols; ++n) {
@@ -38,9 +36,6 @@ Events gemm(const GemmCall& call) {
       generic::finish_tile(call, nullptr, tile, &value, registers.fl(), add_bias, scratch, own);
     }
   });
-  Events total;
-  for (const Events& own : events) total.merge(own);
-  return total;
 }
 
 }  // namespace fxsim::reference

@@ -10,26 +10,12 @@
 
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/sequence.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::steps {
 
 using generic::Scratch;
 using generic::Tile;
-
-// Calls run(first_row, rows, events) for blocks of at most block_rows rows, on all threads.
-template <class F>
-Events over_row_blocks(std::int64_t rows, std::int64_t block_rows, const F& run) {
-  const std::int64_t blocks = ceil_div(rows, block_rows);
-  std::vector<Events> events(static_cast<std::size_t>(blocks));
-  parallel_for(blocks, [&](std::int64_t block) {
-    const std::int64_t first = block * block_rows;
-    run(first, std::min(block_rows, rows - first), events[static_cast<std::size_t>(block)]);
-  });
-  Events total;
-  for (const Events& own : events) total.merge(own);
-  return total;
-}
 
 // Accumulated values of one output tile, held row after row `stride` apart, in the register of fractional length
 // registers.fl(): where they start, and how they become outputs. I is the integer type that the bias needs too.
