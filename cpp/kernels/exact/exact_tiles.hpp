@@ -14,7 +14,7 @@
 #include "kernels/exact/rounded.hpp"
 #include "kernels/exact/tile_sums.hpp"
 #include "kernels/generic/finisher.hpp"
-#include "kernels/parallel.hpp"
+#include "kernels/tasks.hpp"
 
 namespace fxsim::exact {
 
@@ -47,13 +47,8 @@ class ExactTiles {
         image_form_
             ? cut_slabs(pixels_.pixels.n, layout_.y.most_pixels, limbs * layout_.row_bytes * layout_.y.mul, INT32_MAX)
             : cut_slabs(1, pixels_.rows(), limbs * layout_.pixel_bytes, kMostMatrixRows);
-    std::vector<Events> events(slabs.size());
-    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
-      run_slab(slabs[static_cast<std::size_t>(s)], events[static_cast<std::size_t>(s)]);
-    });
-    Events total;
-    for (const Events& own : events) total.merge(own);
-    return total;
+    return over_tasks(static_cast<std::int64_t>(slabs.size()),
+                      [&](std::int64_t s, Events& events) { run_slab(slabs[static_cast<std::size_t>(s)], events); });
   }
 
  private:
@@ -78,6 +73,7 @@ class ExactTiles {
   Scheme limbs() const { return limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth()); }
 
   void pack() {
+    const bool magnitudes = !formats_bound() && !is_word_mod_2_32(call_);
     std::int64_t magnitude = 0;
     classes_.clear();
     for (const PixelClass& y : layout_.y.classes) {
@@ -86,7 +82,7 @@ class ExactTiles {
         own.y = &y;
         own.x = &x;
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
-        own.panels = packed(own.runs);
+        own.panels = packed(columns_, own.runs, scheme_.columns, width_->cols, magnitudes);
         magnitude = std::max(magnitude, own.panels->largest_magnitude());
         classes_.push_back(std::move(own));
       }
@@ -102,22 +98,6 @@ class ExactTiles {
     rounds_ = sums_.hold && call_.output_rounds && !swapped_ && call_.out.col_stride == 1 &&
               Rounder(call_, kernels_).possible();
     for (TileClass& own : classes_) own.start = starts(*own.panels);
-  }
-
-  std::shared_ptr<const Panels> packed(const RunPlan& runs) const {
-    const bool magnitudes = !formats_bound() && !is_word_mod_2_32(call_);
-    const auto pack = [&] {
-      auto panels = std::make_shared<Panels>();
-      panels->fill(columns_, runs, scheme_.columns, width_->cols, magnitudes);
-      return panels;
-    };
-    if (columns_.kept == nullptr) return pack();
-    const ElementRule& rule = scheme_.columns;
-    std::vector<std::int64_t> key{runs.taps_a_run,  runs.channels,   runs.element_bytes, runs.runs(),
-                                  rule.limbs.count, rule.limbs.bits, rule.low_offset,    rule.offset,
-                                  width_->cols,     magnitudes,      columns_.stride_n,  columns_.stride_c};
-    key.insert(key.end(), runs.taps.begin(), runs.taps.end());
-    return columns_.kept->panels(key, pack);
   }
 
   bool cut() {
@@ -188,28 +168,27 @@ class ExactTiles {
     for (const TileClass& own : classes_) {
       for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
         if (!image_form_) {
-          run_line(own, panel, 0, slab.count, 0, slab.first, work, events);
+          run_line(own, panel, slab.count, 0, slab.first, work, events);
           continue;
         }
         const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
         for (std::int64_t j = slab.first; j < end; ++j) {
           const std::int64_t y = own.y->first + j * own.y->step;
           const std::int64_t row = (slab.n * pixels_.pixels.y + y) * pixels_.pixels.x;
-          run_line(own, panel, 0, own.x->count, (j - slab.first) * layout_.y.mul * layout_.row_bytes, row, work,
-                   events);
+          run_line(own, panel, own.x->count, (j - slab.first) * layout_.y.mul * layout_.row_bytes, row, work, events);
         }
       }
     }
   }
 
   // Tiles along a line of pixels that begins `line` bytes into the copy; `row` is the number of its output at x = 0.
-  void run_line(const TileClass& own, std::int64_t panel, std::int64_t first, std::int64_t count, std::int64_t line,
-                std::int64_t row, Workspace& work, Events& events) const {
+  void run_line(const TileClass& own, std::int64_t panel, std::int64_t count, std::int64_t line, std::int64_t row,
+                Workspace& work, Events& events) const {
     if (rounds_) return run_rounded(own, panel, count, line, row, work, events);
     const std::int64_t rows = tile_rows(*width_, count);
     const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
-    for (std::int64_t j = first; j < first + count; j += rows) {
-      const TilePlace place{line + j * pitch, pitch, panel, std::min(rows, first + count - j)};
+    for (std::int64_t j = 0; j < count; j += rows) {
+      const TilePlace place{line + j * pitch, pitch, panel, std::min(rows, count - j)};
       const std::int64_t column = panel * width_->cols;
       const std::int64_t columns = std::min<std::int64_t>(width_->cols, columns_.rows() - column);
       const generic::Tile tile{row + own.x->first + j * own.x->step, place.rows, column, columns, own.x->step};
@@ -268,14 +247,10 @@ class ExactTiles {
         tile_call.out_stride = width_->cols;
         run_once(*width_, own, work.image, place, tile_call);
       }
-      if (columns < width_->cols) close_gaps(work.rounder->sums(), end - first, columns);
+      work.rounder->close_gaps(width_->cols, end - first, columns);
       const std::int64_t at = row + own.x->first + first * own.x->step;
       work.rounder->run({at, end - first, column, columns, own.x->step}, events);
     }
-  }
-
-  void close_gaps(std::int32_t* sums, std::int64_t rows, std::int64_t columns) const {
-    for (std::int64_t i = 1; i < rows; ++i) std::copy_n(sums + i * width_->cols, columns, sums + i * columns);
   }
 
   void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,

@@ -49,4 +49,19 @@ class PackStore {
   int bits_ = -1;
 };
 
+// The operand's panels, from its store if it has one. In a store, words and strides are always the same.
+inline std::shared_ptr<const Panels> packed(const Operand& o, const RunPlan& runs, const ElementRule& rule, int cols,
+                                            bool magnitudes) {
+  const auto pack = [&] {
+    auto panels = std::make_shared<Panels>();
+    panels->fill(o, runs, rule, cols, magnitudes);
+    return panels;
+  };
+  if (o.kept == nullptr) return pack();
+  std::vector<std::int64_t> key{runs.taps_a_run, runs.channels,   runs.element_bytes, runs.runs(), rule.limbs.count,
+                                rule.limbs.bits, rule.low_offset, rule.offset,        cols,        magnitudes};
+  key.insert(key.end(), runs.taps.begin(), runs.taps.end());
+  return o.kept->panels(key, pack);
+}
+
 }  // namespace fxsim::exact

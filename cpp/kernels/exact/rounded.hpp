@@ -1,6 +1,7 @@
 // Results that are sums of 32 bits, the bias in them, rounded once: a stretch of a line at a time, in 32-bit lanes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -22,6 +23,12 @@ class Rounder {
 
   // Where the sums of a stretch are collected, row by row without gaps; at most generic::kBlock32 of them.
   std::int32_t* sums() { return sums_.data(); }
+
+  // Of rows that were collected `pitch` apart.
+  void close_gaps(std::int64_t pitch, std::int64_t rows, std::int64_t columns) {
+    if (columns == pitch) return;
+    for (std::int64_t i = 1; i < rows; ++i) std::copy_n(sums() + i * pitch, columns, sums() + i * columns);
+  }
 
   // Rounds and stores the collected sums of `tile`.
   void run(const generic::Tile& tile, Events& events) {
