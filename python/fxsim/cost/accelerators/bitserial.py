@@ -47,16 +47,12 @@ class BitSerial(Engine):
 
     def timing(self, work: Work) -> Timing:
         serial = ceil_div(work.a_bits, self.a_bits_per_cycle) * ceil_div(work.b_bits, self.b_bits_per_cycle)
+        fr, fc, parts = ceil_div(work.m, self.windows), ceil_div(work.n, self.filters), ceil_div(work.k, self.lanes)
         return tiled(
             work,
-            "os",
-            sr=work.m,
-            sc=work.n,
-            fr=ceil_div(work.m, self.windows),
-            fc=ceil_div(work.n, self.filters),
-            row_block=np.minimum(work.m, self.windows),
-            column_block=np.minimum(work.n, self.filters),
-            step=product("cycles", ceil_div(work.k, self.lanes), serial),
+            self.windows,
+            self.filters,
+            total=product("cycles", fr, fc, parts, serial, work.gemms),
             mapping_efficiency=filled(work.m, self.windows) * filled(work.n, self.filters) * filled(work.k, self.lanes),
             peak=np.asarray(self.windows * self.filters * self.lanes / serial, np.float64),
         )

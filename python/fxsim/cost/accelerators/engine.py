@@ -87,39 +87,35 @@ class Engine(ABC):
 
 def tiled(
     work: Work,
-    dataflow: str,
+    rows: int,
+    columns: int,
     *,
-    sr: Ints,
-    sc: Ints,
-    fr: Ints,
-    fc: Ints,
-    row_block: Ints,
-    column_block: Ints,
-    step: Ints,
     mapping_efficiency: Reals,
     peak: Reals,
+    total: Ints,
     sums: Ints | None = None,
-    total: Ints | None = None,
 ) -> Timing:
-    """The timing of an engine whose folds follow each other without gaps, each taking `step` cycles.
+    """The timing of an output-stationary engine that works on blocks of rows x columns outputs, one after another.
 
+    rows, columns: most outputs of a block along M and N.
+    total: cycles of all blocks and all GEMMs; where blocks differ, the step is their mean, rounded down.
     sums: as in `Timing`; once unless told otherwise.
-    total: where folds differ, the cycles of all of them and of all GEMMs; `step` is then a mean, rounded down.
     """
-    compute = product("cycles", fr, fc, step, work.gemms) if total is None else total
+    fr, fc = ceil_div(work.m, rows), ceil_div(work.n, columns)
+    step = total // product("folds", fr, fc, work.gemms)
     return Timing(
-        dataflow=dataflow,
-        sr=sr,
-        sc=sc,
+        dataflow="os",
+        sr=work.m,
+        sc=work.n,
         fr=fr,
         fc=fc,
-        row_block=row_block,
-        column_block=column_block,
-        sums=np.ones_like(compute) if sums is None else sums,
+        row_block=np.minimum(work.m, rows),
+        column_block=np.minimum(work.n, columns),
+        sums=np.ones_like(total) if sums is None else sums,
         step=step,
         tail=step,
-        compute=compute,
-        fill_drain=np.zeros_like(compute),
+        compute=total,
+        fill_drain=np.zeros_like(total),
         mapping_efficiency=mapping_efficiency,
         peak=peak,
     )

@@ -63,23 +63,17 @@ class BitFusion(Engine):
         # channels / (rows * pf), with pf = _UNIT_BITS / products_bits
         parts = ceil_div(product("channels", channels, products_bits), self.rows * _UNIT_BITS)
         sums = product("partial sums", taps, parts)
-        fr, fc = ceil_div(work.m, self.window), ceil_div(work.n, self.columns)
+        fc = ceil_div(work.n, self.columns)
         total = product("cycles", work.m, fc, sums, work.gemms)
         lanes = self.rows * _UNIT_BITS / products_bits
         return tiled(
             work,
-            "os",
-            sr=work.m,
-            sc=work.n,
-            fr=fr,
-            fc=fc,
-            row_block=np.minimum(work.m, self.window),
-            column_block=np.minimum(work.n, self.columns),
-            step=total // product("folds", fr, fc, work.gemms),
+            self.window,
+            self.columns,
             mapping_efficiency=channels / (parts * lanes) * work.n / (fc * self.columns),
             peak=np.asarray(lanes * self.columns, np.float64),
-            sums=sums,
             total=total,
+            sums=sums,
         )
 
     def multiplications(self, work: Work) -> Multiplications:

@@ -41,14 +41,8 @@ class _ValueSerial(Engine):
         serial = work.a_bits * ceil_div(work.b_bits, self.b_bits_per_cycle)
         return tiled(
             work,
-            "os",
-            sr=work.m,
-            sc=work.n,
-            fr=fr,
-            fc=fc,
-            row_block=np.minimum(work.m, self.windows),
-            column_block=np.minimum(work.n, self.filters),
-            step=total // product("folds", fr, fc, work.gemms),
+            self.windows,
+            self.filters,
             mapping_efficiency=filled(work.m, self.windows) * filled(work.n, self.filters) * filled(work.k, self.lanes),
             peak=np.asarray(self.windows * self.filters * self.lanes / serial, np.float64),
             total=total,

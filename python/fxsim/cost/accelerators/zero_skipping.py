@@ -49,14 +49,8 @@ class Skipping(Engine):
         total = self._slowest(work, fr, fc)
         return tiled(
             work,
-            "os",
-            sr=work.m,
-            sc=work.n,
-            fr=fr,
-            fc=fc,
-            row_block=np.minimum(work.m, self.rows),
-            column_block=np.minimum(work.n, self.columns),
-            step=total // product("folds", fr, fc, work.gemms),
+            self.rows,
+            self.columns,
             mapping_efficiency=filled(work.m, self.rows) * filled(work.n, self.columns),
             peak=np.full(len(work), self.rows * self.columns, np.float64),
             total=total,
