@@ -11,7 +11,7 @@ import torch
 
 import fxsim as fx
 from fxsim import _core
-from fxsim.ops import _bridge
+from fxsim.ops import _operands
 
 NUMERICS = fx.Numerics("<8,6>", "<8,4>", grad_output="<8,8>")
 
@@ -69,7 +69,7 @@ def test_another_instruction_set_packs_for_itself() -> None:
 
 def test_words_that_torch_sees_changing_are_dropped() -> None:
     words = torch.tensor([[1, 2], [3, 4]], dtype=torch.int8)
-    _bridge.keep(words)
+    _operands.keep(words)
     form = fx.Format(8, 0)
     x = fx.FixedTensor(torch.eye(2, dtype=torch.int8), form)
     before = fx.linear(x, fx.FixedTensor._trusted(words, form)).raw.clone()
@@ -82,7 +82,7 @@ def test_nothing_outlives_the_words() -> None:
     layer, x = layers()[0]
     step(layer, x)
     alive = weakref.ref(layer._words(training=False).weight)
-    assert alive() in _bridge._KEPT
+    assert alive() in _operands._KEPT
     with torch.no_grad():
         layer.weight.add_(1)
     step(layer, x)

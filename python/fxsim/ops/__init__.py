@@ -14,8 +14,8 @@ from fxsim.ops import (
     records,
     weight_step,
 )
-from fxsim.ops._bridge import keep
 from fxsim.ops._library import signed64
+from fxsim.ops._operands import keep
 from fxsim.ops._publish import publish_update
 from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
 from fxsim.ops.conv2d import conv2d, conv2d_dgrad, conv2d_wgrad

@@ -1,25 +1,25 @@
 """The way into the compiled core: torch tensors in, their memory handed over as NumPy views, nothing copied.
 
-The only importer of `fxsim._core`. Everything the core needs as an object is made once per distinct value.
+With `_operands`, the only importer of `fxsim._core`. Everything the core needs as an object is made once per distinct
+value.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import MutableMapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from fxsim import _core
 from fxsim.accumulator import Resolved
 from fxsim.ops._geometry import View
+from fxsim.ops._operands import Repeat, operand
 from fxsim.rounding import Quantizer, Stochastic
 
 Events = _core.Events
@@ -27,20 +27,6 @@ CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
 _WORD: Final = (1 << 64) - 1
-
-
-class Repeat(NamedTuple):
-    """How many products a call makes, and how far each finds its parts from the last one's, in elements."""
-
-    times: int
-    a: int
-    b: int
-    out: int
-    base: int
-    bias: int
-
-
-ONCE: Final = Repeat(1, 0, 0, 0, 0, 0)
 
 
 @lru_cache(maxsize=1)
@@ -87,57 +73,6 @@ def accumulator(resolved: Resolved) -> CoreAccumulator:
     )
 
 
-class _Kept(NamedTuple):
-    """What the core has of a tensor whose words stay as they are, by the view it was seen through."""
-
-    version: int
-    operands: dict[tuple[object, ...], _core.Operand]
-
-
-_KEPT: Final[MutableMapping[Tensor, _Kept]] = WeakIdKeyDictionary()
-
-
-def keep(words: Tensor) -> None:
-    """Let the core keep what it packs of these words, for as long as they live; nobody must write to them.
-
-    A change that torch sees is noticed, and what was kept is dropped.
-    """
-    _KEPT[words] = _Kept(words._version, {})
-
-
-def _operand(view: View) -> _core.Operand:
-    kept = _KEPT.get(view.data)
-    if kept is None:
-        return _new_operand(view, view.data, keep=False)
-    if kept.version != view.data._version:
-        del _KEPT[view.data]
-        return _new_operand(view, view.data, keep=False)
-    seen = view[1:]
-    operand = kept.operands.get(seen)
-    if operand is None:
-        # An alias: the core's array must not keep the tensor alive that it is kept with.
-        operand = kept.operands[seen] = _new_operand(view, view.data.detach(), keep=True)
-    return operand
-
-
-def _new_operand(view: View, data: Tensor, *, keep: bool) -> _core.Operand:
-    form = view.format
-    return _core.Operand(
-        data.numpy(),
-        form.wl,
-        form.fl,
-        form.signed,
-        pixels=view.pixels,
-        taps=view.taps,
-        strides=view.strides,
-        y=view.y,
-        x=view.x,
-        channel_major=view.channel_major,
-        transposed=view.transposed,
-        keep=keep,
-    )
-
-
 def gemm(
     a: View,
     b: View,
@@ -165,8 +100,8 @@ def gemm(
     """
     _share_threads()
     return _core.gemm(
-        _operand(a),
-        _operand(b),
+        operand(a),
+        operand(b),
         out.numpy(),
         accumulator,
         bias=None if bias is None else bias.numpy(),

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from fxsim.formats import Format
 from fxsim.ops import _bridge, executions, records
-from fxsim.ops._geometry import Conv, Pair, View, matrix
+from fxsim.ops._geometry import Conv, View, matrix
 from fxsim.ops._looks import look_at
+from fxsim.ops._operands import ONCE, Repeat
 from fxsim.ops._plan import ONE, GemmPlan
+from fxsim.ops._product import Batch, Product, Shape, repeat_of
 from fxsim.ops._publish import Site, non_zeros, sum_events
 from fxsim.ops._zeros import Zeros, count_macs, zeros
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
-
-
-class Product(NamedTuple):
-    """One GEMM of a call: rows of a times rows of b into `out`; `base` is the index of the first output."""
-
-    a: View
-    b: View
-    out: Tensor
-    base: int
-    bias: Tensor | None = None
-
-
-class Batch(NamedTuple):
-    """`times` products that are alike: number i has everything i equal steps further in memory. `at` makes one."""
-
-    times: int
-    at: Callable[[int], Product]
-
-
-class Shape(NamedTuple):
-    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, the whole tensors, and the taps in K."""
-
-    m: int
-    n: int
-    k: int
-    groups: int
-    a: Tensor
-    b: Tensor
-    bias: Tensor | None
-    out: Tensor
-    kernel: Pair = (1, 1)
 
 
 def linear(
@@ -222,7 +192,7 @@ def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: S
     events = []
     if batch.times:
         first = batch.at(0)
-        repeat = _repeat(batch, first)
+        repeat = repeat_of(batch, first)
         events.append(run(first, plan, site, row_stride, listening, repeat))
     if not (listening or executions.listening()):
         return
@@ -233,32 +203,13 @@ def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: S
         records.publish(_record(products, events, plan, site, shape))
 
 
-def _repeat(batch: Batch, first: Product) -> _bridge.Repeat:
-    if batch.times == 1:
-        return _bridge.ONCE
-    second = batch.at(1)
-    return _bridge.Repeat(
-        batch.times,
-        _step(first.a.data, second.a.data),
-        _step(first.b.data, second.b.data),
-        _step(first.out, second.out),
-        second.base - first.base,
-        0 if first.bias is None or second.bias is None else _step(first.bias, second.bias),
-    )
-
-
-def _step(first: Tensor, second: Tensor) -> int:
-    """Elements from one tensor's first to the other's."""
-    return (second.data_ptr() - first.data_ptr()) // first.element_size()
-
-
 def run(
     product: Product,
     plan: GemmPlan,
     site: Site,
     row_stride: int,
     count: bool,
-    repeat: _bridge.Repeat = _bridge.ONCE,
+    repeat: Repeat = ONCE,
 ) -> _bridge.Events:
     """Fill `product.out`, and those of the products that follow it by `repeat`.
 

@@ -20,7 +20,7 @@ from fxsim.ops import _products
 from fxsim.ops._codes import Codes
 from fxsim.ops._geometry import Conv, View
 from fxsim.ops._plan import ONE, gemm_plan
-from fxsim.ops._products import Product
+from fxsim.ops._product import Product
 from fxsim.ops._publish import Site
 
 Kind: TypeAlias = Literal["forward", "dgrad", "wgrad"]

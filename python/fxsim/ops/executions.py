@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, final
 
 if TYPE_CHECKING:
     from fxsim.ops._plan import GemmPlan
-    from fxsim.ops._products import Product
+    from fxsim.ops._product import Product
     from fxsim.ops._publish import Site
 
 

@@ -16,7 +16,7 @@ from fxsim.formats import Format
 from fxsim.ops import _products
 from fxsim.ops._geometry import Axis, View, matrix
 from fxsim.ops._plan import Asked, gemm_plan
-from fxsim.ops._products import Product
+from fxsim.ops._product import Product
 from fxsim.ops._publish import Site, sum_events
 from fxsim.ops._zeros import count_macs, zeros
 from fxsim.ops.executions import Execution

@@ -1,0 +1,78 @@
+"""Operands of products as the core takes them: made anew a call, or kept with words that stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Final, NamedTuple
+
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from fxsim import _core
+from fxsim.ops._geometry import View
+
+
+class Repeat(NamedTuple):
+    """How many products a call makes, and how far each finds its parts from the last one's, in elements."""
+
+    times: int
+    a: int
+    b: int
+    out: int
+    base: int
+    bias: int
+
+
+ONCE: Final = Repeat(1, 0, 0, 0, 0, 0)
+
+
+class _Kept(NamedTuple):
+    """What the core has of a tensor whose words stay as they are, by the view it was seen through."""
+
+    version: int
+    operands: dict[tuple[object, ...], _core.Operand]
+
+
+_KEPT: Final[MutableMapping[Tensor, _Kept]] = WeakIdKeyDictionary()
+
+
+def keep(words: Tensor) -> None:
+    """Let the core keep what it packs of these words, for as long as they live; nobody must write to them.
+
+    A change that torch sees is noticed, and what was kept is dropped.
+    """
+    _KEPT[words] = _Kept(words._version, {})
+
+
+def operand(view: View) -> _core.Operand:
+    """A view as the core takes it; of kept words, the one that holds what was packed of them."""
+    kept = _KEPT.get(view.data)
+    if kept is None:
+        return _new_operand(view, view.data, keep=False)
+    if kept.version != view.data._version:
+        del _KEPT[view.data]
+        return _new_operand(view, view.data, keep=False)
+    seen = view[1:]
+    found = kept.operands.get(seen)
+    if found is None:
+        # An alias: the core's array must not keep the tensor alive that it is kept with.
+        found = kept.operands[seen] = _new_operand(view, view.data.detach(), keep=True)
+    return found
+
+
+def _new_operand(view: View, data: Tensor, *, keep: bool) -> _core.Operand:
+    form = view.format
+    return _core.Operand(
+        data.numpy(),
+        form.wl,
+        form.fl,
+        form.signed,
+        pixels=view.pixels,
+        taps=view.taps,
+        strides=view.strides,
+        y=view.y,
+        x=view.x,
+        channel_major=view.channel_major,
+        transposed=view.transposed,
+        keep=keep,
+    )

@@ -1,0 +1,62 @@
+"""What a call of the core multiplies: one product, several that are alike, and what a record says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from fxsim.ops._geometry import Pair, View
+from fxsim.ops._operands import ONCE, Repeat
+
+
+class Product(NamedTuple):
+    """One GEMM of a call: rows of a times rows of b into `out`; `base` is the index of the first output."""
+
+    a: View
+    b: View
+    out: Tensor
+    base: int
+    bias: Tensor | None = None
+
+
+class Batch(NamedTuple):
+    """`times` products that are alike: number i has everything i equal steps further in memory. `at` makes one."""
+
+    times: int
+    at: Callable[[int], Product]
+
+
+class Shape(NamedTuple):
+    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, the whole tensors, and the taps in K."""
+
+    m: int
+    n: int
+    k: int
+    groups: int
+    a: Tensor
+    b: Tensor
+    bias: Tensor | None
+    out: Tensor
+    kernel: Pair = (1, 1)
+
+
+def repeat_of(batch: Batch, first: Product) -> Repeat:
+    """How the core finds the products after the first."""
+    if batch.times == 1:
+        return ONCE
+    second = batch.at(1)
+    return Repeat(
+        batch.times,
+        _step(first.a.data, second.a.data),
+        _step(first.b.data, second.b.data),
+        _step(first.out, second.out),
+        second.base - first.base,
+        0 if first.bias is None or second.bias is None else _step(first.bias, second.bias),
+    )
+
+
+def _step(first: Tensor, second: Tensor) -> int:
+    """Elements from one tensor's first to the other's."""
+    return (second.data_ptr() - first.data_ptr()) // first.element_size()
