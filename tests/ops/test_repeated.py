@@ -52,9 +52,15 @@ def test_the_first_refused_value_of_all_groups_is_named(isa: str) -> None:
 @pytest.mark.parametrize("bits", [(8, 8), (16, 8), (16, 16), (24, 20)])
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("isa", [name for name in fx.isa.available() if name != "reference"])
-@pytest.mark.parametrize(("threads", "counted"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("threads", "counted", "stride"), [(1, False, (2, 1)), (2, True, (1, 3))])
 def test_depthwise_is_one_convolution_a_channel(
-    channels: int, bits: tuple[int, int], memory: torch.memory_format, isa: str, threads: int, counted: bool
+    channels: int,
+    bits: tuple[int, int],
+    memory: torch.memory_format,
+    isa: str,
+    threads: int,
+    counted: bool,
+    stride: tuple[int, int],
 ) -> None:
     """All channels at once on a path, and each by itself through the scalar loops."""
     fx.isa.force(isa)
@@ -63,7 +69,7 @@ def test_depthwise_is_one_convolution_a_channel(
     x, w = random((3, channels, 7, 9), 1, forms[0]), random((channels, 1, 3, 3), 2, forms[1])
     x = fx.FixedTensor(x.raw.contiguous(memory_format=memory), x.format)
     bias = random((channels,), 3, fx.Format(12, 5))
-    geometry = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
+    geometry = {"stride": stride, "padding": (1, 2), "dilation": (1, 2)}
     with fx.count() if counted else nullcontext():
         y = fx.conv2d(x, w, bias, groups=channels, **geometry)
         g = random(tuple(y.shape), 4)
