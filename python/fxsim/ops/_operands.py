@@ -48,22 +48,21 @@ def operand(view: View) -> _core.Operand:
     """A view as the core takes it; of kept words, the one that holds what was packed of them."""
     kept = _KEPT.get(view.data)
     if kept is None:
-        return _new_operand(view, view.data, keep=False)
+        return _new_operand(view, keep=False)
     if kept.version != view.data._version:
         del _KEPT[view.data]
-        return _new_operand(view, view.data, keep=False)
+        return _new_operand(view, keep=False)
     seen = view[1:]
     found = kept.operands.get(seen)
     if found is None:
-        # An alias: the core's array must not keep the tensor alive that it is kept with.
-        found = kept.operands[seen] = _new_operand(view, view.data.detach(), keep=True)
+        found = kept.operands[seen] = _new_operand(view, keep=True)
     return found
 
 
-def _new_operand(view: View, data: Tensor, *, keep: bool) -> _core.Operand:
+def _new_operand(view: View, *, keep: bool) -> _core.Operand:
     form = view.format
     return _core.Operand(
-        data.numpy(),
+        view.data.numpy(),
         form.wl,
         form.fl,
         form.signed,
