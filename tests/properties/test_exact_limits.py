@@ -17,6 +17,7 @@ import torch
 import fxsim as fx
 
 FORMATS = [fx.Format(wl, 0, signed) for wl in (1, 8, 12, 13, 16, 17, 24, 25, 28, 31, 32) for signed in (True, False)]
+LIMBED = [form for form in FORMATS if form.wl in (16, 24, 28, 32)]
 LENGTHS = [1, 31, 33, 129, 8191, 8193]
 WRAP = fx.Quantizer("<64,0>", overflow="wrap")
 
@@ -38,11 +39,35 @@ def _filled(rows: int, columns: int, value: int, form: fx.Format) -> fx.FixedTen
 
 @pytest.mark.parametrize("a_format", FORMATS, ids=str)
 def test_operands_at_the_ends_of_their_ranges(isa: str, a_format: fx.Format) -> None:
-    for b_format, k in itertools.product(FORMATS, (33, 129, 700)):
+    for b_format, k in itertools.product(FORMATS, (1, 33, 129, 700)):
         for a in (a_format.raw_min, a_format.raw_max):
             for b in (b_format.raw_min, b_format.raw_max):
                 got = fx.linear(_filled(3, k, a, a_format), _filled(5, k, b, b_format), out=WRAP).raw
                 assert got.unique().tolist() == [_wrapped(k * a * b)], (isa, str(b_format), k, a, b)
+
+
+def _at_the_ends_of_limbs(form: fx.Format) -> list[int]:
+    """Ends of the range, and values whose limbs of any size are at an end each: half a unit, from the bottom up."""
+    ends = {form.raw_min, form.raw_max, 0}
+    for bits in range(5, 17):
+        halves = sum(1 << shift + bits - 1 for shift in range(0, 32, bits))
+        for end in (form.raw_min, form.raw_max):
+            for limbs in (1, 2):
+                low = (1 << bits * limbs) - 1
+                ends |= {(end & ~low) | (halves & low), (end & ~low) | (halves - 1 & low)}
+    return sorted(value for value in ends if form.raw_min <= value <= form.raw_max)
+
+
+@pytest.mark.parametrize("a_format", LIMBED, ids=str)
+def test_limbs_at_their_ends(isa: str, a_format: fx.Format) -> None:
+    for b_format, k in itertools.product(LIMBED, (1, 64, 511, 512)):
+        a, b = _at_the_ends_of_limbs(a_format), _at_the_ends_of_limbs(b_format)
+        left, right = (
+            fx.FixedTensor(torch.tensor(ends).to(form.dtype)[:, None].repeat(1, k), form)
+            for ends, form in ((a, a_format), (b, b_format))
+        )
+        got = fx.linear(left, right, out=WRAP).raw.tolist()
+        assert got == [[_wrapped(k * x * y) for y in b] for x in a], (isa, str(b_format), k)
 
 
 @pytest.mark.parametrize("k", LENGTHS)
@@ -69,6 +94,23 @@ def test_sums_beyond_64_bits_saturate_as_the_exact_number_says(isa: str, k: int)
     assert fx.linear(low, high, out=out).raw.unique().tolist() == [max(k * form.raw_min * form.raw_max, -(2**63))], isa
     exact = fx.Quantizer(fx.Format(64, -20), rounding="floor")
     assert fx.linear(low, low, out=exact).raw.unique().tolist() == [k * form.raw_min**2 >> 20], isa
+
+
+@pytest.mark.parametrize("wl", [39, 40, 41, 42])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_sums_of_limbs_that_a_register_takes_at_the_end(isa: str, wl: int, overflow: str) -> None:
+    """Its range ends at a quarter of the sums, and beyond them."""
+    form = fx.Format(16, 0)
+    low, high = _filled(3, 600, form.raw_min, form), _filled(70, 600, form.raw_max, form)
+    register = fx.Accumulator(fx.Format(wl, 0), overflow=overflow, at="end")
+    for a, b in ((low, low), (low, high), (high, low), (high, high)):
+        exact = 600 * int(a.raw[0, 0]) * int(b.raw[0, 0])
+        held = (
+            min(max(exact, register.format.raw_min), register.format.raw_max)
+            if overflow == "saturate"
+            else (exact + 2 ** (wl - 1)) % 2**wl - 2 ** (wl - 1)
+        )
+        assert fx.linear(a, b, accumulator=register).raw.unique().tolist() == [held], isa
 
 
 @pytest.mark.parametrize("wl", [20, 33, 47, 48, 49])

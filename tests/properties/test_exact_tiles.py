@@ -172,6 +172,11 @@ def test_forward(isa: str, p: Problem) -> None:
     expected = forward(p.conv, p.x.raw.numpy().astype(np.int64), p.w.raw.numpy().astype(np.int64))
     if p.bias:
         expected = expected + (bias.numpy() << (x.fl + w.fl - p.bias.format.fl))[:, None, None]
+    heard: list[records.OpRecord] = []
+    with records.listen(heard.append):
+        y = _products.conv2d(p.conv, p.x.raw, x, p.w.raw, w, bias, False, plan, SITE, torch.float32)
+    check(y, expected, x.fl + w.fl)
+    assert heard[0].inexact_carriers == np.count_nonzero(expected.astype(np.float32).astype(np.int64) != expected)
     y = _products.conv2d(p.conv, p.x.raw, x, p.w.raw, w, bias, False, plan, SITE, torch.float32)
     check(y, expected, x.fl + w.fl)
     y = _products.conv2d(p.conv, p.x.raw, x, p.w.raw, w, bias, False, plan, SITE, torch.int64)

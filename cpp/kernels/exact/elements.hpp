@@ -13,11 +13,13 @@ namespace fxsim::exact {
 using generic::Limbs;
 
 // Element number `limb` of a value: stored = limb of the value + offset. The last limb has the sign, the ones below it
-// are unsigned; the offset moves what the multiply-add wants signed or unsigned into its range.
+// are unsigned; the offset moves what the multiply-add wants signed or unsigned into its range. With `balanced` every
+// limb has a sign: the ones below the last are within [-2^(bits - 1), 2^(bits - 1)).
 struct ElementRule {
   Limbs limbs;
   int offset = 0;      // of the last limb
   int low_offset = 0;  // of the limbs below it
+  bool balanced = false;
 
   int stored_zero(int limb) const { return limb + 1 == limbs.count ? offset : low_offset; }
 
@@ -35,7 +37,9 @@ struct ElementRule {
       return;
     }
     const int shift = limbs.shift(limb);
-    if (limb + 1 == limbs.count) {
+    if (balanced) {
+      visit_balanced<Out>(limb, f);
+    } else if (limb + 1 == limbs.count) {
       f([shift, add](auto value) { return static_cast<Out>((widened(value) >> shift) + add); });
     } else {
       const auto mask = static_cast<std::int32_t>((std::int64_t{1} << limbs.bits) - 1);
@@ -49,6 +53,29 @@ struct ElementRule {
   }
 
  private:
+  // A value plus half a unit of every limb below the last has unsigned limbs that are each too large by half a unit.
+  template <class Out, class F>
+  void visit_balanced(int limb, const F& f) const {
+    const int shift = limbs.shift(limb);
+    const std::uint32_t unit_half = std::uint32_t{1} << (limbs.bits - 1);
+    std::uint32_t halves = 0;
+    for (int j = 0; j + 1 < limbs.count; ++j) halves |= unit_half << limbs.shift(j);
+    if (limb + 1 == limbs.count) {
+      const auto below = static_cast<std::int32_t>((std::uint32_t{1} << shift) - 1);
+      const auto add = static_cast<std::int32_t>(halves);  // to the lower bits alone, that nothing may overflow
+      f([=](auto value) {
+        return static_cast<Out>((widened(value) >> shift) +
+                                ((static_cast<std::int32_t>(value & below) + add) >> shift));
+      });
+    } else {
+      const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << limbs.bits) - 1);
+      f([=](auto value) {
+        const std::uint32_t moved = static_cast<std::uint32_t>(value) + halves;
+        return static_cast<Out>((moved >> shift & mask) - unit_half);
+      });
+    }
+  }
+
   // Lanes no wider than needed.
   template <class T>
   static auto widened(T value) {

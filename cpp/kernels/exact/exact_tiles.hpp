@@ -90,6 +90,7 @@ class ExactTiles {
     const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
     const std::int64_t bound = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
     one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
+    is_sum_itself_ = is_sum_itself(call_, bound);
     if (!one_sum_) return;
     if (!(swapped_ && call_.bias != nullptr)) {
       sums_ = short_sums(call_, bound);
@@ -200,12 +201,14 @@ class ExactTiles {
     }
   }
 
+  std::int64_t pixel_stride() const { return swapped_ ? call_.out.col_stride : call_.out.row_stride; }
+  std::int64_t column_stride() const { return swapped_ ? call_.out.row_stride : call_.out.col_stride; }
+
   void run_plain(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
                  Events& events) const {
     const MutableMatrix& out = call_.out;
-    const std::int64_t row_stride = tile.row_step * (swapped_ ? out.col_stride : out.row_stride);
-    const std::int64_t col_stride = swapped_ ? out.row_stride : out.col_stride;
-    const std::int64_t offset = tile.m0 * (swapped_ ? out.col_stride : out.row_stride) + tile.n0 * col_stride;
+    const std::int64_t row_stride = tile.row_step * pixel_stride(), col_stride = column_stride();
+    const std::int64_t offset = tile.m0 * pixel_stride() + tile.n0 * col_stride;
     isa::TileCall tile_call;
     const bool whole = col_stride == 1 && tile.cols == width_->cols && !plain_.counts_carriers;
     if (whole && out.storage == Storage::kFloat32) {
@@ -268,6 +271,7 @@ class ExactTiles {
     } else {
       run_segments(kernels_, scheme_, *width_, own, work.image, place, sums);
     }
+    if (is_sum_itself_) return store_sums(tile, sums, events);
     const generic::Tile placed = swapped_ ? generic::Tile{tile.n0, tile.cols, tile.m0, tile.rows} : tile;
     work.values.resize(static_cast<std::size_t>(tile.size()));
     work.scratch.reserve(tile.size());
@@ -278,6 +282,17 @@ class ExactTiles {
       }
     }
     finisher_.run(placed, work.values, work.scratch, events);
+  }
+
+  void store_sums(const generic::Tile& tile, const std::uint64_t* sums, Events& events) const {
+    const MutableMatrix& out = call_.out;
+    const std::int64_t row_stride = tile.row_step * pixel_stride();
+    const std::int64_t first = tile.m0 * pixel_stride() + tile.n0 * column_stride();
+    for (std::int64_t i = 0; i < tile.rows; ++i) {
+      const auto* raw = reinterpret_cast<const std::int64_t*>(sums + i * width_->cols);
+      events.inexact_carriers += generic::store(raw, tile.cols, call_.output.format.fl, out.data, out.storage,
+                                                first + i * row_stride, column_stride());
+    }
   }
 
   const GemmCall& call_;
@@ -292,6 +307,7 @@ class ExactTiles {
   std::vector<TileClass> classes_;
   bool one_sum_ = false;
   bool rounds_ = false;  // sums of 32 bits, in 32-bit lanes
+  bool is_sum_itself_ = false;
   ShortSums sums_;
   Plain plain_;
 };

@@ -90,6 +90,15 @@ inline Plain plain_result(const GemmCall& call, const ShortSums& sums) {
   return plain;
 }
 
+// Whether sums of 64 bits are the result as they stand.
+inline bool is_sum_itself(const GemmCall& call, std::int64_t bound) {
+  const Format& result = call.output.format;
+  const bool negative = call.a.format.is_signed || call.b.format.is_signed;
+  return bound < INT64_MAX && call.bias == nullptr && !call.output_rounds && register_is_transparent(call, bound) &&
+         result.fl == call.a.format.fl + call.b.format.fl && bound <= result.raw_max() &&
+         (!negative || -bound >= result.raw_min());
+}
+
 // Stores sums (rows x cols, `pitch` apart) one by one; returns how many carriers are inexact.
 template <class T>
 std::int64_t store_plain_as(const std::int32_t* sums, std::int64_t pitch, std::int64_t rows, std::int64_t cols, T* out,

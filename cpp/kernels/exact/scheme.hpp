@@ -1,6 +1,7 @@
 // How a product's operands are cut into elements so that sums of 32 bits, or those joined in 64, are exact.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/api.hpp"
@@ -59,15 +60,41 @@ inline Scheme whole_word_scheme(const isa::Tiles& tiles, const Format& image, co
   return scheme;
 }
 
-// 16-bit elements, as few an operand as leave room for 64 products whatever they are.
+// Balanced limbs of a format, `count` of them, as small as they can be: p bits of magnitude and what a carry from below
+// adds take the fewest bits of each if they are shared out evenly.
+struct BalancedLimbs {
+  ElementRule rule;
+  int magnitude_bits = 0;  // of the largest limb
+
+  BalancedLimbs(const Format& f, int count) {
+    const int bits = f.magnitude_bits();
+    magnitude_bits = bits;
+    if (count == 1) return;
+    rule = {.limbs = {count, std::max((bits + count) / count, 1)}, .balanced = true};
+    magnitude_bits = std::max(rule.limbs.bits - 1, bits - rule.limbs.shift(count - 1));
+  }
+
+  // In 16 bits; the last of several limbs may be 2^magnitude_bits.
+  bool fit(const Format& f) const { return rule.balanced ? magnitude_bits <= 14 : fits_signed(f, 2); }
+};
+
+// 16-bit elements, as few an operand as leave room for 64 products (or all) whatever they are. Of an image and columns
+// that could change places, the image has more: it is cut while it is in a cache.
 inline Scheme limb_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth) {
-  const generic::Split split = generic::choose_split(image, columns, depth);
+  constexpr std::int64_t kTerms = 64;
+  constexpr int kMostLimbs = 3;  // of 11 bits serve 32-bit operands, so there always is a choice
+  const std::int64_t wanted = std::clamp<std::int64_t>(depth, 1, kTerms);
   Scheme scheme;
-  scheme.tiles = &tiles;
-  scheme.image.limbs = split.a;
-  scheme.columns.limbs = split.b;
-  scheme.image_bits = split.a.bits;
-  scheme.terms = split.block;
+  int fewest = kMostLimbs * kMostLimbs + 1;
+  for (int n = 1; n <= kMostLimbs; ++n) {
+    for (int m = 1; m <= kMostLimbs; ++m) {
+      const BalancedLimbs of_columns(columns, n), of_image(image, m);
+      const std::int64_t terms = generic::steps_in_32_bits(of_image.magnitude_bits + of_columns.magnitude_bits);
+      if (n * m >= fewest || terms < wanted || !of_columns.fit(columns) || !of_image.fit(image)) continue;
+      fewest = n * m;
+      scheme = {&tiles, of_image.rule, of_columns.rule, terms, of_image.magnitude_bits};
+    }
+  }
   return scheme;
 }
 

@@ -79,8 +79,10 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
   static constexpr std::int32_t kZeros[isa::kMostTileCols] = {};
   const std::int64_t count = place.rows * width.cols;
   const std::int64_t* column_sums = own.panels->sums() + place.panel * width.cols;
-  for (std::int64_t i = 0; i < count; ++i) {
-    sums[i] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[i % width.cols]);
+  for (std::int64_t i = 0; i < place.rows; ++i) {
+    for (std::int64_t j = 0; j < width.cols; ++j) {
+      sums[i * width.cols + j] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[j]);
+    }
   }
   std::int32_t part[kMostTile];
   const std::vector<Segment>& segments = own.segments[static_cast<std::size_t>(place.panel)];
