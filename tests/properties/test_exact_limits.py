@@ -96,6 +96,45 @@ def test_sums_beyond_64_bits_saturate_as_the_exact_number_says(isa: str, k: int)
     assert fx.linear(low, low, out=exact).raw.unique().tolist() == [k * form.raw_min**2 >> 20], isa
 
 
+LOW, HIGH = -(2**31), 2**31 - 1
+AROUND_64_BITS = {
+    "2^63 - 1": [(LOW, LOW), (LOW, LOW), (1, -1)],
+    "2^63": [(LOW, LOW), (LOW, LOW)],
+    "-2^63": [(LOW, HIGH), (HIGH, LOW), (-(2**16), 2**16)],
+    "-2^63 - 1": [(LOW, HIGH), (HIGH, LOW), (-(2**16), 2**16), (1, -1)],
+    "2^64": [(LOW, LOW)] * 4,
+    "2^64 + 1": [(LOW, LOW)] * 4 + [(-1, -1)],
+    "-2^64": [(LOW, HIGH)] * 4 + [(-(2**17), 2**16)],
+    "2^70": [(LOW, LOW)] * 256,
+    "there and back": [(LOW, LOW)] * 300 + [(LOW, HIGH)] * 300 + [(LOW, 1)] * 299,
+    "0": [(0, LOW), (0, HIGH)],
+}
+
+
+@pytest.mark.parametrize("terms", AROUND_64_BITS.values(), ids=AROUND_64_BITS)
+def test_sums_around_64_bits(isa: str, terms: list[tuple[int, int]]) -> None:
+    """As they are, refused, and rounded: one such sum at the last row and column of tiles, or whole tiles of them."""
+    form = fx.Format(32, 0)
+    a = torch.zeros((7, len(terms)), dtype=torch.int32)
+    b = torch.zeros((len(terms), 65), dtype=torch.int32)
+    for rows, columns in ((slice(6, 7), slice(64, 65)), (slice(0, 7), slice(0, 65))):
+        a[rows], b[:, columns] = torch.tensor([x for x, _ in terms]), torch.tensor([[y] for _, y in terms])
+        expected = sum(x * y for x, y in terms)
+        left, right = fx.FixedTensor(a, form), fx.FixedTensor(b, form)
+        out = fx.Quantizer(fx.Format(40, -40), rounding="floor")
+        assert fx.matmul(left, right, out=out).raw[rows, columns].unique().tolist() == [expected >> 40], isa
+        if -(2**63) <= expected < 2**63:
+            assert fx.matmul(left, right).raw[rows, columns].unique().tolist() == [expected], isa
+            continue
+        texts = []
+        for name in ("reference", isa):
+            fx.isa.force(name)
+            with pytest.raises(OverflowError) as refused:
+                fx.matmul(left, right)
+            texts.append(str(refused.value))
+        assert texts[0] == texts[1]
+
+
 @pytest.mark.parametrize("wl", [39, 40, 41, 42])
 @pytest.mark.parametrize("overflow", ["saturate", "wrap"])
 def test_sums_of_limbs_that_a_register_takes_at_the_end(isa: str, wl: int, overflow: str) -> None:

@@ -13,6 +13,7 @@
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/rounded.hpp"
 #include "kernels/exact/tile_sums.hpp"
+#include "kernels/exact/wide_sums.hpp"
 #include "kernels/generic/finisher.hpp"
 #include "kernels/tasks.hpp"
 
@@ -34,6 +35,7 @@ class ExactTiles {
     pixels_ = swapped_ ? b : a;
     columns_ = swapped_ ? a : b;
     narrow(kernels, a.depth(), pixels_, columns_);
+    wide_ = !sum_fits_64_bits(call, pixels_.format, columns_.format);
     scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;
     layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
@@ -259,6 +261,7 @@ class ExactTiles {
   void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
                     Events& events) const {
     std::uint64_t sums[kMostTile];
+    std::int64_t high[kMostTile];
     if (one_sum_) {
       std::int32_t short_sums[kMostTile];
       isa::TileCall tile_call;
@@ -269,16 +272,18 @@ class ExactTiles {
         sums[i] = static_cast<std::uint64_t>(std::int64_t{short_sums[i]});
       }
     } else {
-      run_segments(kernels_, scheme_, *width_, own, work.image, place, sums);
+      run_segments(kernels_, scheme_, *width_, own, work.image, place, sums, wide_ ? high : nullptr);
     }
-    if (is_sum_itself_) return store_sums(tile, sums, events);
+    const bool beyond = wide_ && !all_fit_64_bits(sums, high, tile.rows * width_->cols);
+    if (is_sum_itself_ && !beyond) return store_sums(tile, sums, events);
     const generic::Tile placed = swapped_ ? generic::Tile{tile.n0, tile.cols, tile.m0, tile.rows} : tile;
     work.values.resize(static_cast<std::size_t>(tile.size()));
     work.scratch.reserve(tile.size());
     for (std::int64_t i = 0; i < tile.rows; ++i) {
       for (std::int64_t j = 0; j < tile.cols; ++j) {
+        const std::int64_t at = i * width_->cols + j;
         work.values[static_cast<std::size_t>(swapped_ ? j * tile.rows + i : i * tile.cols + j)] =
-            static_cast<I>(static_cast<std::int64_t>(sums[i * width_->cols + j]));
+            beyond ? static_cast<I>(joined(sums[at], high[at])) : static_cast<I>(static_cast<std::int64_t>(sums[at]));
       }
     }
     finisher_.run(placed, work.values, work.scratch, events);
@@ -308,6 +313,7 @@ class ExactTiles {
   bool one_sum_ = false;
   bool rounds_ = false;  // sums of 32 bits, in 32-bit lanes
   bool is_sum_itself_ = false;
+  bool wide_ = false;  // sums of limbs may leave 64 bits
   ShortSums sums_;
   Plain plain_;
 };

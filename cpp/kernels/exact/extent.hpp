@@ -89,21 +89,23 @@ inline Format narrowed(const Format& f, int bits) {
   return {.wl = std::max(std::min(bits + (f.is_signed ? 1 : 0), f.wl), 1), .fl = f.fl, .is_signed = f.is_signed};
 }
 
+// Takes from the operand's format what its values leave unused, of what `enough` bits would hold.
+inline void take_used_bits(Operand& o, int enough) {
+  const int bits = o.kept != nullptr && enough == o.format.magnitude_bits()
+                       ? o.kept->bits([&] { return magnitude_bits_used(o, enough); })
+                       : magnitude_bits_used(o, enough);
+  if (bits < enough) o.format = narrowed(o.format, bits);
+}
+
 // Takes from the formats what the values leave unused, where that may save limbs or make bytes of words.
 inline void narrow(const isa::Kernels& kernels, std::int64_t depth, Operand& image, Operand& columns) {
   constexpr int kByte = 8;
-  const auto take = [](Operand& o, int enough) {
-    const int bits = o.kept != nullptr && enough == o.format.magnitude_bits()
-                         ? o.kept->bits([&] { return magnitude_bits_used(o, enough); })
-                         : magnitude_bits_used(o, enough);
-    if (bits < enough) o.format = narrowed(o.format, bits);
-  };
-  if (columns.format.wl > kByte) take(columns, columns.format.magnitude_bits());
+  if (columns.format.wl > kByte) take_used_bits(columns, columns.format.magnitude_bits());
   if (image.format.wl <= kByte) return;
   if (!choose_scheme(kernels, image.format, columns.format, depth).one_limb()) {
-    take(image, image.format.magnitude_bits());
+    take_used_bits(image, image.format.magnitude_bits());
   } else if (kernels.bytes != nullptr && fits_signed(columns.format, 1)) {
-    take(image, image.format.is_signed ? kByte : kByte + 1);
+    take_used_bits(image, image.format.is_signed ? kByte : kByte + 1);
   }
 }
 

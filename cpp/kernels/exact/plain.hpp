@@ -90,13 +90,13 @@ inline Plain plain_result(const GemmCall& call, const ShortSums& sums) {
   return plain;
 }
 
-// Whether sums of 64 bits are the result as they stand.
+// Whether sums of 64 bits are the result as they stand. `bound` is of every |sum|; INT64_MAX: of those that fit.
 inline bool is_sum_itself(const GemmCall& call, std::int64_t bound) {
   const Format& result = call.output.format;
   const bool negative = call.a.format.is_signed || call.b.format.is_signed;
-  return bound < INT64_MAX && call.bias == nullptr && !call.output_rounds && register_is_transparent(call, bound) &&
-         result.fl == call.a.format.fl + call.b.format.fl && bound <= result.raw_max() &&
-         (!negative || -bound >= result.raw_min());
+  if (call.bias != nullptr || call.output_rounds || result.fl != call.a.format.fl + call.b.format.fl) return false;
+  if (bound == INT64_MAX) return !call.accumulator.inner && result.wl == 64 && result.is_signed;
+  return register_is_transparent(call, bound) && bound <= result.raw_max() && (!negative || -bound >= result.raw_min());
 }
 
 // Stores sums (rows x cols, `pitch` apart) one by one; returns how many carriers are inexact.

@@ -73,9 +73,11 @@ inline void run_once(const isa::TileWidth& width, const TileClass& own, const Im
   (takes_band(width, own.runs, place) ? width.band : width.run[place.rows - 1])(call);
 }
 
-// sums: rows x cols, offset's share taken off.
+// sums: rows x cols, offset's share taken off, mod 2^64; `high`, where it is wanted, their upper part as wide_sums.hpp
+// has it.
 inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, const isa::TileWidth& width,
-                         const TileClass& own, const Image& image, const TilePlace& place, std::uint64_t* sums) {
+                         const TileClass& own, const Image& image, const TilePlace& place, std::uint64_t* sums,
+                         std::int64_t* high) {
   static constexpr std::int32_t kZeros[isa::kMostTileCols] = {};
   const std::int64_t count = place.rows * width.cols;
   const std::int64_t* column_sums = own.panels->sums() + place.panel * width.cols;
@@ -84,6 +86,7 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
       sums[i * width.cols + j] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[j]);
     }
   }
+  if (high != nullptr) std::fill_n(high, count, 0);
   std::int32_t part[kMostTile];
   const std::vector<Segment>& segments = own.segments[static_cast<std::size_t>(place.panel)];
   isa::TileCall call;
@@ -101,7 +104,9 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
         call.packed =
             own.panels->at(place.panel, v) + (segment.run * own.runs.groups() + segment.group) * width.cols * 4;
         width.run[place.rows - 1](call);
-        kernels.add_shifted(part, count, scheme.image.limbs.shift(u) + scheme.columns.limbs.shift(v), sums);
+        const int shift = scheme.image.limbs.shift(u) + scheme.columns.limbs.shift(v);
+        kernels.add_shifted(part, count, shift, sums);
+        if (high != nullptr) kernels.add_high(part, count, shift, high);
       }
     }
   }

@@ -1,7 +1,6 @@
 // Chooses, once a call, between the exact sum and the steps, and the integer type that is wide enough.
 #include "kernels/generic/gemm.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -9,6 +8,8 @@
 #include "kernels/exact/across_outer.hpp"
 #include "kernels/exact/exact_outer.hpp"
 #include "kernels/exact/exact_tiles.hpp"
+#include "kernels/exact/extent.hpp"
+#include "kernels/exact/wide_sums.hpp"
 #include "kernels/generic/exact_gemm.hpp"
 #include "kernels/steps/data_bound.hpp"
 #include "kernels/steps/stepped.hpp"
@@ -16,36 +17,42 @@
 namespace fxsim::generic {
 namespace {
 
-// The exact sum of 32-bit products takes at most 64 + log2 K bits, so uint128 always holds it. A register that wraps
-// at every step rounds nothing here (exact_sum_decides), so the last 64 bits decide.
-bool sum_fits_64_bits(const GemmCall& call) {
-  const Accumulator& acc = call.accumulator;
-  if (acc.inner && acc.inner->wraps && !acc.at_end) return true;
-  const int bits = call.a.format.magnitude_bits() + call.b.format.magnitude_bits() +
-                   ceil_log2(std::max<std::int64_t>(call.a.depth(), 1));
-  return bits < 63;
+// The call with formats no wider than what its operands hold, where theirs ask for more than 64 bits. Every exact sum
+// is the same, and so is what becomes of it.
+GemmCall as_narrow_as_values(const GemmCall& call) {
+  GemmCall narrow = call;
+  if (width_needed(call) <= 64) return narrow;
+  for (Operand* o : {&narrow.a, &narrow.b}) exact::take_used_bits(*o, o->format.magnitude_bits());
+  return narrow;
+}
+
+Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
+  const bool by_tiles = kernels.words != nullptr && call.a.depth() > 0;
+  const bool fit = exact::sum_fits_64_bits(call, call.a.format, call.b.format);
+  Events events;
+  with_width(width_needed(call), [&](auto zero) {
+    using I = decltype(zero);
+    if (by_tiles && fit && exact::is_outer(call)) {
+      events = exact::ExactOuter<I>(call, kernels).run();
+    } else if (by_tiles && !exact::is_outer(call)) {
+      events = exact::ExactTiles<I>(call, kernels).run();
+    } else if (fit) {
+      events = ExactGemm<std::uint64_t, I>(call, kernels).run();
+    } else {
+      events = ExactGemm<uint128, I>(call, kernels).run();  // 64 + log2 K bits at most
+    }
+  });
+  return events;
 }
 
 }  // namespace
 
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
+  if (exact_sum_decides(call) || steps::data_stay_inside(call, kernels)) {
+    return exact_sums(as_narrow_as_values(call), kernels);
+  }
   Events events;
-  const bool exact = exact_sum_decides(call) || steps::data_stay_inside(call, kernels);
-  const bool by_tiles = kernels.words != nullptr && call.a.depth() > 0 && sum_fits_64_bits(call);
-  with_width(width_needed(call), [&](auto zero) {
-    using I = decltype(zero);
-    if (!exact) {
-      events = steps::stepped<I>(call, kernels);
-    } else if (by_tiles && exact::is_outer(call)) {
-      events = exact::ExactOuter<I>(call, kernels).run();
-    } else if (by_tiles) {
-      events = exact::ExactTiles<I>(call, kernels).run();
-    } else if (sum_fits_64_bits(call)) {
-      events = ExactGemm<std::uint64_t, I>(call, kernels).run();
-    } else {
-      events = ExactGemm<uint128, I>(call, kernels).run();
-    }
-  });
+  with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
   return events;
 }
 

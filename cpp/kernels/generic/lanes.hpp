@@ -111,5 +111,11 @@ inline void add_shifted(const std::int32_t* values, std::int64_t count, int shif
   }
 }
 
+inline void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
+  const int right = shift < 32 ? 32 - shift : 0;
+  const int left = shift < 32 ? 0 : shift - 32;
+  for (std::int64_t i = 0; i < count; ++i) sums[i] += (std::int64_t{values[i]} >> right) << left;
+}
+
 }  // namespace
 }  // namespace fxsim::isa

@@ -78,6 +78,7 @@ const Kernels kAvx2{
     .philox = &philox_fill<SideBySide<PhiloxOps, 2>>,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
+    .add_high = &add_high,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
     .across = &kAcross,
     .steps = &kSteps,

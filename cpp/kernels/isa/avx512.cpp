@@ -70,6 +70,10 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
   isa::add_shifted(values, count, shift, sums);
 }
 
+void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
+  isa::add_high(values, count, shift, sums);
+}
+
 }  // namespace avx512
 
 const Kernels kAvx512{
@@ -78,6 +82,7 @@ const Kernels kAvx512{
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
+    .add_high = &avx512::add_high,
     .batch_norm = &avx512::kBatchNorm,
     .across = &avx512::kAcross,
     .steps = &kSteps,

@@ -23,6 +23,7 @@ extern const LaneSteps<std::int64_t> kWideLaneSteps;
 extern const FloatSteps<float> kFloatSteps;
 extern const FloatSteps<double> kDoubleSteps;
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
+void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums);
 
 }  // namespace avx512
 

@@ -63,6 +63,7 @@ const Kernels kAvx512Vnni{
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
+    .add_high = &avx512::add_high,
     .batch_norm = &avx512::kBatchNorm,
     .across = &avx512::kAcross,
     .steps = &kSteps,

@@ -66,12 +66,16 @@ inline constexpr int kBlockChoices = 3;
 // sums[i] += values[i] * 2^shift, mod 2^64.
 using AddShifted = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
+// sums[i] += values[i] * 2^shift / 2^32, rounded down, shift < 64.
+using AddHigh = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums);
+
 struct Kernels {
   const RoundTable* round;
   const Lanes32* lanes32;
   PhiloxFill philox;
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
+  AddHigh add_high;
   const BatchNormPasses* batch_norm;
   const Across* across;
   const Steps* steps;

@@ -91,6 +91,10 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
   isa::add_shifted(values, count, shift, sums);
 }
 
+void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
+  isa::add_high(values, count, shift, sums);
+}
+
 }  // namespace neon
 
 const Kernels kNeon{
@@ -99,6 +103,7 @@ const Kernels kNeon{
     .philox = &neon::philox,
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
+    .add_high = &neon::add_high,
     .batch_norm = &neon::kBatchNorm,
     .across = &neon::kAcross,
     .steps = &neon::kSteps,

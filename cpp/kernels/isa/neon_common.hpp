@@ -23,6 +23,7 @@ extern const Tiles kWords;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 extern const Steps kSteps;
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
+void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums);
 
 }  // namespace neon
 

@@ -38,6 +38,7 @@ const Kernels kNeonDot{
     .philox = &neon::philox,
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
+    .add_high = &neon::add_high,
     .batch_norm = &neon::kBatchNorm,
     .across = &neon::kAcross,
     .steps = &neon::kSteps,

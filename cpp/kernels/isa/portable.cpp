@@ -25,6 +25,7 @@ const Kernels kPortable{
     .philox = &philox_scalar,
     .blocks = kBlocks,
     .add_shifted = &add_shifted,
+    .add_high = &add_high,
     .batch_norm = &VectorPasses<4, 2>::kTable,
     .across = &kAcross,
     .steps = &kSteps,
