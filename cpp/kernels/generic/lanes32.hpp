@@ -43,30 +43,32 @@ template <class Rounding>
   return {0, bits};
 }
 
+[[gnu::always_inline]] inline void count_one(std::int32_t rounded, bool off_grid, std::int32_t& inexact,
+                                             std::int32_t& round_to_zero) {
+  inexact += static_cast<std::int32_t>(off_grid);
+  round_to_zero += rounded == 0 ? static_cast<std::int32_t>(off_grid) : 0;
+}
+
 template <class Rounding, bool kCounts>
 [[gnu::always_inline]] inline std::int32_t finish(const Residue32& r, DrawIn<std::uint32_t> draw, std::int32_t& inexact,
                                                   std::int32_t& round_to_zero) {
   const std::int32_t rounded = r.floor + static_cast<std::int32_t>(Rounding::up(r, draw));
-  if constexpr (kCounts) {
-    const auto off_grid = static_cast<std::int32_t>(r.off_grid());
-    inexact += off_grid;
-    round_to_zero += rounded == 0 ? off_grid : 0;
-  }
+  if constexpr (kCounts) count_one(rounded, r.off_grid(), inexact, round_to_zero);
   return rounded;
 }
 
 // Integer and fraction in one word: the floor in units of 2^-bits. Modes that are no adder look at the last bit only to
 // ask whether anything lies below the others, so what was dropped may be put in there.
-template <class Rounding>
+template <class Rounding, bool kCounts>
 bool round_short(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
-                 std::int32_t* rounded, Counts32*) {
+                 std::int32_t* rounded, Counts32* counts) {
   const auto factor = static_cast<float>(scale.factor);
   const auto limit = static_cast<float>(scale.limit);
   const auto top = static_cast<float>(scale.top);
   const int bits = scale.bits;
   const int random_bits = scale.random_bits;
   std::uint32_t unfit = 0;
-  std::int32_t none = 0;
+  std::int32_t inexact = 0, round_to_zero = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     const float scaled = values[i] * factor;
     unfit |= refused(scaled, limit);
@@ -74,17 +76,21 @@ bool round_short(const float* values, std::int64_t count, const Scale32& scale, 
     const auto truncated = static_cast<std::int32_t>(cut);
     const std::int32_t floor = floor_of(cut, truncated);
     const DrawIn<std::uint32_t> draw = draw_of<Rounding>(u, i, random_bits);
+    const bool follows = static_cast<float>(truncated) != cut;
     if constexpr (kIsAdder<Rounding>) {
       rounded[i] = (floor + static_cast<std::int32_t>(Rounding::addend(draw.u))) >> bits;
+      const std::uint32_t fraction = static_cast<std::uint32_t>(floor) & ~(~std::uint32_t{0} << bits);
+      if constexpr (kCounts) count_one(rounded[i], (fraction != 0) | follows, inexact, round_to_zero);
     } else {
-      const auto word = static_cast<std::uint32_t>(floor) | (static_cast<float>(truncated) != cut ? 1U : 0U);
+      const std::uint32_t word = static_cast<std::uint32_t>(floor) | (follows ? 1U : 0U);
       const Residue32 r{.floor = static_cast<std::int32_t>(word) >> bits,
                         .top = word << (32 - bits),
                         .sticky = 0,
                         .negative = word >> 31};
-      rounded[i] = finish<Rounding, false>(r, draw, none, none);
+      rounded[i] = finish<Rounding, kCounts>(r, draw, inexact, round_to_zero);
     }
   }
+  if constexpr (kCounts) *counts = {inexact, round_to_zero};
   return unfit == 0;
 }
 
@@ -180,10 +186,10 @@ bool vanishes(const Value* values, std::int64_t count, double factor) {
 template <class... R>
 constexpr void fill_roundings(Lanes32& lanes, const std::tuple<R...>*) {
   std::size_t row = 0;
-  ((lanes.short_floats[row] = &round_short<R>, lanes.floats[0][row] = &round_split<float, R, false>,
-    lanes.floats[1][row] = &round_split<float, R, true>, lanes.doubles[0][row] = &round_split<double, R, false>,
-    lanes.doubles[1][row] = &round_split<double, R, true>, lanes.integers[0][row] = &round_words<R, false>,
-    lanes.integers[1][row] = &round_words<R, true>, ++row),
+  ((lanes.short_floats[0][row] = &round_short<R, false>, lanes.short_floats[1][row] = &round_short<R, true>,
+    lanes.floats[0][row] = &round_split<float, R, false>, lanes.floats[1][row] = &round_split<float, R, true>,
+    lanes.doubles[0][row] = &round_split<double, R, false>, lanes.doubles[1][row] = &round_split<double, R, true>,
+    lanes.integers[0][row] = &round_words<R, false>, lanes.integers[1][row] = &round_words<R, true>, ++row),
    ...);
 }
 

@@ -122,9 +122,9 @@ Round32<Value>::Round32(const isa::Kernels& kernels, const Quantizer& q, int sca
     const bool cuts = !q.wraps && f.magnitude_bits() <= kMostMagnitude && !(count && std::is_same_v<Value, double>);
     scale_ = {std::ldexp(1.0, scale), cuts ? HUGE_VAL : kTop, kTop, 0, q.random_bits};
     const int bits = short_bits(q);
-    has_short_ = std::is_same_v<Value, float> && !count && f.magnitude_bits() + bits <= kMostMagnitude &&
-                 scale + bits <= kMostScale;
-    short_scale_ = {std::ldexp(1.0, scale + bits), scale_.limit, kTop, bits, q.random_bits};
+    has_short_ =
+        std::is_same_v<Value, float> && f.magnitude_bits() + bits <= kMostMagnitude && scale + bits <= kMostScale;
+    short_scale_ = {std::ldexp(1.0, scale + bits), count ? kTop : scale_.limit, kTop, bits, q.random_bits};
   }
 }
 
@@ -141,9 +141,8 @@ bool Round32<Value>::round(const Value* values, std::int64_t count, const std::u
     return lanes_.doubles[count_][q_.rounding](values, count, scale_, u, rounded_.data(), &counts);
   } else {
     if (may_vanish_ && lanes_.float_vanishes(values, count, scale_.factor)) return false;
-    if (has_short_ && lanes_.short_floats[q_.rounding](values, count, short_scale_, u, rounded_.data(), &counts)) {
-      return true;
-    }
+    const auto short_floats = lanes_.short_floats[count_][q_.rounding];
+    if (has_short_ && short_floats(values, count, short_scale_, u, rounded_.data(), &counts)) return true;
     return lanes_.floats[count_][q_.rounding](values, count, scale_, u, rounded_.data(), &counts);
   }
 }

@@ -33,6 +33,7 @@ struct FloatOps {
   static __m256 broadcast(float value) { return _mm256_set1_ps(value); }
   static constexpr bool kSubtractsDown = false;
   static __m256 multiply(const float* from, __m256 factor) { return _mm256_mul_ps(_mm256_loadu_ps(from), factor); }
+  static __m256 floats(Words v) { return _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(v)); }
   template <Direction kDirection>
   static Words integers(__m256 v) {
     constexpr int kMode[] = {_MM_FROUND_TO_NEG_INF, _MM_FROUND_TO_POS_INF, _MM_FROUND_TO_ZERO,
@@ -43,6 +44,12 @@ struct FloatOps {
   static Words either_or_differ(Words a, Words b, Words c) { return a | (b ^ c); }
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm256_srav_epi32(reinterpret_cast<__m256i>(v), _mm256_set1_epi32(bits)));
+  }
+  // Where a and b differ, and where zero is 0 there too, one is added to a lane.
+  static void count_differing(__m256 a, __m256 b, Words zero, Words& differing, Words& zeros) {
+    const auto differ = reinterpret_cast<Words>(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ));
+    differing -= differ;
+    zeros -= differ & reinterpret_cast<Words>(zero == 0);
   }
   static bool any_upper_bit(Words v) { return _mm256_movemask_ps(reinterpret_cast<__m256>(v)) != 0; }
   static Words load(const std::uint32_t* from) {

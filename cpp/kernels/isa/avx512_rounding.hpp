@@ -52,6 +52,16 @@ struct FloatOps {
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm512_srav_epi32(reinterpret_cast<__m512i>(v), _mm512_set1_epi32(bits)));
   }
+  // Where a and b differ, and where zero is 0 there too, one is added to a lane.
+  static void count_differing(__m512 a, __m512 b, Words zero, Words& differing, Words& zeros) {
+    const __m512i less = _mm512_set1_epi32(-1);
+    const __mmask16 differ = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
+    const auto word = reinterpret_cast<__m512i>(zero);
+    const __mmask16 both = _mm512_mask_testn_epi32_mask(differ, word, word);
+    auto &to = reinterpret_cast<__m512i&>(differing), &to_zeros = reinterpret_cast<__m512i&>(zeros);
+    to = _mm512_mask_sub_epi32(to, differ, to, less);
+    to_zeros = _mm512_mask_sub_epi32(to_zeros, both, to_zeros, less);
+  }
   static bool any_upper_bit(Words v) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(v)) != 0; }
   static Words load(const std::uint32_t* from) { return reinterpret_cast<Words>(_mm512_loadu_si512(from)); }
   static void store(std::int32_t* to, Words v) { _mm512_storeu_si512(to, reinterpret_cast<__m512i>(v)); }

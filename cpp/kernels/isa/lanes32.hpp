@@ -47,7 +47,7 @@ using Vanishes = bool (*)(const Value* values, std::int64_t count, double factor
 
 // Indexed by whether it counts, by rounding, by overflow mode, by storage.
 struct Lanes32 {
-  Round32<float> short_floats[kRoundings];
+  Round32<float> short_floats[2][kRoundings];
   Round32<float> floats[2][kRoundings];
   Round32<double> doubles[2][kRoundings];
   Round32<std::int32_t> integers[2][kRoundings];
