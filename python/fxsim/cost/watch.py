@@ -5,9 +5,8 @@ A fxsim op is one op to this watch, whatever it computes inside, so nothing is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Literal, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -34,6 +33,11 @@ class Watch(TorchDispatchMode):
         self._record = record
         self._uncounted = uncounted
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Compiled code that runs here was compiled before: to step around the compiler op by op doubles the cost."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -48,32 +52,49 @@ class Watch(TorchDispatchMode):
             if result is not NotImplemented:
                 return result
         result = func(*args, **keywords)
-        match _kind(func):
-            case "product":
-                with _disable_current_modes():  # an outer watch must not see our counting
-                    for record in float_records(func.overloadpacket, args, result, look_for_zeros=self._look_for_zeros):
-                        self._record(record)
-            case "arithmetic":
-                outputs = args[:1] if result is None else result  # in-place list ops return nothing
-                floats = [tensor.numel() for tensor in _tensors(outputs) if tensor.is_floating_point()]
-                if floats:
-                    self._uncounted(f"aten.{func.overloadpacket.__name__}", sum(floats))
+        known = _KNOWN.get(id(func)) or _know(func)
+        if known.kind == "product":
+            with _disable_current_modes():  # an outer watch must not see our counting
+                for record in float_records(func.overloadpacket, args, result, look_for_zeros=self._look_for_zeros):
+                    self._record(record)
+        elif known.kind == "arithmetic":
+            written = _floats(args[:1] if result is None else result)  # in-place list ops return nothing
+            if written is not None:
+                self._uncounted(known.name, written)
         return result
 
 
-@lru_cache(maxsize=4096)
-def _kind(func: Any) -> Literal["product", "arithmetic", "none"]:
-    """What an op (an OpOverload) is to the watch; "none" needs no look: a view, a move, or not torch's own."""
-    if func.namespace != "aten" or func.is_view:
-        return "none"
-    if is_product(func.overloadpacket):
-        return "product"
-    return "none" if MOVES.fullmatch(func.overloadpacket.__name__) else "arithmetic"
+class _Known(NamedTuple):
+    """An op (an OpOverload, held so that no other takes its address): what it is to the watch, and its name.
+
+    "none" needs no look: a view, a move, or not torch's own.
+    """
+
+    op: Any
+    kind: Literal["product", "arithmetic", "none"]
+    name: str
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+_KNOWN: Final[dict[int, _Known]] = {}
+"""By address, for torch hashes an op in Python."""
+
+
+def _know(op: Any) -> _Known:
+    packet = op.overloadpacket
+    kind: Literal["product", "arithmetic", "none"] = "none"
+    if op.namespace == "aten" and not op.is_view:
+        if is_product(packet):
+            kind = "product"
+        elif not MOVES.fullmatch(packet.__name__):
+            kind = "arithmetic"
+    return _KNOWN.setdefault(id(op), _Known(op, kind, f"aten.{packet.__name__}"))
+
+
+def _floats(value: Any) -> int | None:
+    """Elements of the float tensors in the results of an op; None if there is no such tensor."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
+        return value.numel() if value.is_floating_point() else None
+    if not isinstance(value, list | tuple):
+        return None
+    found = [count for count in map(_floats, value) if count is not None]
+    return sum(found) if found else None
