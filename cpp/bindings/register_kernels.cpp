@@ -9,13 +9,12 @@
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
 #include "kernels/clear.hpp"
-#include "kernels/non_zero.hpp"
+#include "kernels/macs.hpp"
 
 namespace fxsim::bindings {
 namespace {
 
 using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
-using Int32Array = py::array_t<std::int32_t, py::array::c_style>;
 using BoolArray = py::array_t<bool, py::array::c_style>;
 using Uint32Array = py::array_t<std::uint32_t, py::array::c_style>;
 
@@ -111,18 +110,14 @@ void clear_kernel(py::array values, const BoolArray& mask) {
   }
 }
 
-// Counts of an array (n, y, x, c) by the three of its dimensions that begin with number `first`.
-template <class Counts, auto count, py::ssize_t first>
-Counts count_along(const py::array& array) {
-  if (array.ndim() != 4) {
-    throw py::value_error("count: array has " + std::to_string(array.ndim()) + " dimensions; it takes (n, y, x, c)");
+MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const std::array<std::int64_t, 6>& repeat) {
+  const Pixels &of_a = a.view.pixels, &of_b = b.view.pixels;
+  const bool alike = a.view.transposed == b.view.transposed && a.view.depth() == b.view.depth();
+  if (!alike || (a.view.transposed && (of_a.n != of_b.n || of_a.y != of_b.y))) {
+    throw py::value_error("count_macs: k runs over other things in a than in b; it takes operands of one product");
   }
-  const StridedArray view = strided(array, Accept::kIntegers, "count: array");
-  Counts counts({array.shape(first), array.shape(first + 1), array.shape(first + 2)});
-  auto* to = counts.mutable_data();
   const py::gil_scoped_release unlocked;
-  count(view, to);
-  return counts;
+  return count_macs(a.view, b.view, {repeat[0], repeat[1], repeat[2], repeat[3], repeat[4], repeat[5]});
 }
 
 }  // namespace
@@ -159,8 +154,7 @@ void register_kernels(py::module_& m) {
 
   m.def("clear", &clear_kernel, py::arg("values").noconvert(), py::arg("mask").noconvert());
 
-  m.def("count_images", &count_along<Int64Array, &count_images, 1>, py::arg("array").noconvert());
-  m.def("count_channels", &count_along<Int32Array, &count_channels, 0>, py::arg("array").noconvert());
+  m.def("count_macs", &macs_kernel, py::arg("a"), py::arg("b"), py::arg("repeat"));
 
   m.def(
       "philox_fill",

@@ -6,6 +6,7 @@
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
+#include "kernels/macs.hpp"
 
 namespace fxsim::bindings {
 namespace {
@@ -89,6 +90,12 @@ BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const 
   return {std::move(data), view, std::move(store)};
 }
 
+// In the order of Python's table of events.
+std::array<std::int64_t, 9> counts_of(const Events& e) {
+  return {e.product_overflows, e.step_overflows, e.outer_overflows, e.preload_overflows, e.output_overflows,
+          e.inexact,           e.round_to_zero,  e.random_draws,    e.inexact_carriers};
+}
+
 }  // namespace
 
 void register_types(py::module_& m) {
@@ -110,17 +117,16 @@ void register_types(py::module_& m) {
       .def_property_readonly("rows", [](const BoundOperand& o) { return o.view.rows(); })
       .def_property_readonly("k", [](const BoundOperand& o) { return o.view.depth(); });
 
-  py::class_<Events>(m, "Events")
-      .def_readonly("product_overflows", &Events::product_overflows)
-      .def_readonly("step_overflows", &Events::step_overflows)
-      .def_readonly("outer_overflows", &Events::outer_overflows)
-      .def_readonly("preload_overflows", &Events::preload_overflows)
-      .def_readonly("output_overflows", &Events::output_overflows)
-      .def_readonly("inexact", &Events::inexact)
-      .def_readonly("round_to_zero", &Events::round_to_zero)
-      .def_readonly("random_draws", &Events::random_draws)
-      .def_readonly("inexact_carriers", &Events::inexact_carriers)
-      .def_readonly("clipped", &Events::clipped);
+  py::class_<Events>(m, "Events").def(py::init<>()).def("counts", &counts_of).def_readonly("clipped", &Events::clipped);
+
+  py::class_<MacCounts>(m, "MacCounts")
+      .def(py::init<>())
+      .def_readonly("valid", &MacCounts::valid)
+      .def_readonly("a_met", &MacCounts::a_met)
+      .def_readonly("b_met", &MacCounts::b_met)
+      .def_readonly("both_met", &MacCounts::both_met)
+      .def_readonly("nnz_a", &MacCounts::nnz_a)
+      .def_readonly("nnz_b", &MacCounts::nnz_b);
 }
 
 }  // namespace fxsim::bindings

@@ -8,7 +8,9 @@
 #include "kernels/batch_norm.hpp"
 #include "kernels/generic/batch_norm.hpp"
 #include "kernels/generic/gemm.hpp"
+#include "kernels/generic/macs.hpp"
 #include "kernels/isa/list.hpp"
+#include "kernels/macs.hpp"
 #include "kernels/reference/reference.hpp"
 #include "kernels/repeat.hpp"
 
@@ -88,6 +90,11 @@ Events gemm(const GemmCall& call) {
   std::optional<Events> events;
   if (kernels != nullptr) events = generic::gemm_across(call, *kernels);
   return events ? *events : run_repeated(call, run);
+}
+
+MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat) {
+  const isa::Kernels* kernels = use();
+  return generic::count_macs(a, b, repeat, *(kernels == nullptr ? isa::kPortable : *kernels).non_zero);
 }
 
 Events quantize(const QuantizeCall& call) {

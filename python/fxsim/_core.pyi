@@ -79,28 +79,34 @@ class Operand:
     def k(self) -> int: ...
 
 class Events:
-    """Exact counts of what happened in one call."""
+    """Exact counts of what happened in one call; a new one has none."""
+
+    def __init__(self) -> None: ...
+    def counts(self) -> list[int]:
+        """Overflows of products, steps, outer steps, preloads, outputs; inexact; to zero; draws; inexact carriers."""
 
     @property
-    def product_overflows(self) -> int: ...
-    @property
-    def step_overflows(self) -> int: ...
-    @property
-    def outer_overflows(self) -> int: ...
-    @property
-    def preload_overflows(self) -> int: ...
-    @property
-    def output_overflows(self) -> int: ...
-    @property
-    def inexact(self) -> int: ...
-    @property
-    def round_to_zero(self) -> int: ...
-    @property
-    def random_draws(self) -> int: ...
-    @property
-    def inexact_carriers(self) -> int: ...
-    @property
     def clipped(self) -> int: ...
+
+class MacCounts:
+    """Macs at no structural zero, and of them those whose operand a, b, or both are not 0; elements that are not 0.
+
+    An operand's elements count once a product. A new one has no counts.
+    """
+
+    def __init__(self) -> None: ...
+    @property
+    def valid(self) -> int: ...
+    @property
+    def a_met(self) -> int: ...
+    @property
+    def b_met(self) -> int: ...
+    @property
+    def both_met(self) -> int: ...
+    @property
+    def nnz_a(self) -> int: ...
+    @property
+    def nnz_b(self) -> int: ...
 
 def gemm(
     a: Operand,
@@ -218,11 +224,8 @@ def batch_norm_relu_backward(
 def clear(values: _Reals, mask: npt.NDArray[np.bool_]) -> None:
     """values[i] = 0 where mask[i]. Both C-contiguous and of one shape; values float32 or float64."""
 
-def count_images(array: _Array) -> npt.NDArray[np.int64]:
-    """Of integers (n, y, x, c) with any strides: how many of the images are not 0, (y, x, c)."""
-
-def count_channels(array: _Array) -> npt.NDArray[np.int32]:
-    """Of integers (n, y, x, c) with any strides: how many of the channels are not 0, (n, y, x)."""
+def count_macs(a: Operand, b: Operand, repeat: tuple[int, int, int, int, int, int]) -> MacCounts:
+    """Macs of the products that `gemm` makes of these, by what their operands are."""
 
 def philox_fill(
     seed: int, stream: int, start: int, bits: int, site: int, ordinal: int, out: npt.NDArray[np.uint32]

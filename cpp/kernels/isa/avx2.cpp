@@ -5,6 +5,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx2_rounding.hpp"
 #include "kernels/isa/isa.hpp"
@@ -81,6 +82,7 @@ const Kernels kAvx2{
     .add_high = &add_high,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
     .across = &kAcross,
+    .non_zero = &kNonZero,
     .steps = &kSteps,
     .words = &kWords,
 };

@@ -3,6 +3,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
+#include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/avx512_rounding.hpp"
@@ -58,6 +59,8 @@ const FloatSteps<double> kDoubleSteps = isa::kDoubleSteps;
 
 const Across kAcross = isa::kAcross;
 
+const NonZero kCounting = kNonZero;
+
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
 const Lanes32 kRound32 = kConverting;
@@ -85,6 +88,7 @@ const Kernels kAvx512{
     .add_high = &avx512::add_high,
     .batch_norm = &avx512::kBatchNorm,
     .across = &avx512::kAcross,
+    .non_zero = &avx512::kCounting,
     .steps = &kSteps,
     .words = &kWords,
 };

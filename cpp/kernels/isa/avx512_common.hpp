@@ -15,6 +15,7 @@ namespace avx512 {
 
 extern const RoundTable kRound;
 extern const Across kAcross;
+extern const NonZero kCounting;
 extern const BatchNormPasses kBatchNorm;
 extern const Lanes32 kRound32;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);

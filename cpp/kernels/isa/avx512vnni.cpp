@@ -66,6 +66,7 @@ const Kernels kAvx512Vnni{
     .add_high = &avx512::add_high,
     .batch_norm = &avx512::kBatchNorm,
     .across = &avx512::kAcross,
+    .non_zero = &avx512::kCounting,
     .steps = &kSteps,
     .words = &kWords,
     .bytes = &kBytes,

@@ -9,6 +9,7 @@
 #include "kernels/isa/across.hpp"
 #include "kernels/isa/batch_norm_passes.hpp"
 #include "kernels/isa/lanes32.hpp"
+#include "kernels/isa/non_zero.hpp"
 #include "kernels/isa/steps.hpp"
 #include "kernels/isa/tile.hpp"
 #include "rounding/philox.hpp"
@@ -78,6 +79,7 @@ struct Kernels {
   AddHigh add_high;
   const BatchNormPasses* batch_norm;
   const Across* across;
+  const NonZero* non_zero;
   const Steps* steps;
   const Tiles* words = nullptr;  // of 16-bit elements; none: sums are taken with `blocks`
   const Tiles* bytes = nullptr;  // of 8-bit elements, where they are faster

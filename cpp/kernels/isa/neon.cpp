@@ -3,6 +3,7 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
+#include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/generic/philox_lanes.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/isa.hpp"
@@ -70,6 +71,8 @@ const Lanes32 kRound32 = kLanes32;
 
 const Across kAcross = isa::kAcross;
 
+const NonZero kCounting = kNonZero;
+
 const BatchNormPasses kBatchNorm = VectorPasses<4, 4>::kTable;
 
 const Block kBlocks[kBlockChoices] = {make_neon_block<4, 4>(), make_neon_block<8, 2>(), make_neon_block<12, 1>()};
@@ -106,6 +109,7 @@ const Kernels kNeon{
     .add_high = &neon::add_high,
     .batch_norm = &neon::kBatchNorm,
     .across = &neon::kAcross,
+    .non_zero = &neon::kCounting,
     .steps = &neon::kSteps,
     .words = &neon::kWords,
 };

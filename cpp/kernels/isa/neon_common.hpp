@@ -17,6 +17,7 @@ namespace neon {
 extern const RoundTable kRound;
 extern const Lanes32 kRound32;
 extern const Across kAcross;
+extern const NonZero kCounting;
 extern const BatchNormPasses kBatchNorm;
 extern const Block kBlocks[kBlockChoices];
 extern const Tiles kWords;

@@ -41,6 +41,7 @@ const Kernels kNeonDot{
     .add_high = &neon::add_high,
     .batch_norm = &neon::kBatchNorm,
     .across = &neon::kAcross,
+    .non_zero = &neon::kCounting,
     .steps = &neon::kSteps,
     .words = &neon::kWords,
     .bytes = &kBytes,

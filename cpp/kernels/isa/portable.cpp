@@ -4,6 +4,7 @@
 #include "kernels/generic/dot.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
+#include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/steps/lane_loops.hpp"
 
@@ -28,6 +29,7 @@ const Kernels kPortable{
     .add_high = &add_high,
     .batch_norm = &VectorPasses<4, 2>::kTable,
     .across = &kAcross,
+    .non_zero = &kNonZero,
     .steps = &kSteps,
 };
 

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from fxsim import _core
 from fxsim.accumulator import Resolved
-from fxsim.ops._geometry import View
-from fxsim.ops._operands import Repeat, operand
+from fxsim.ops._operands import Repeat
 from fxsim.rounding import Quantizer, Stochastic
 
 Events = _core.Events
+MacCounts = _core.MacCounts
+Operand = _core.Operand
 CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
@@ -74,8 +75,8 @@ def accumulator(resolved: Resolved) -> CoreAccumulator:
 
 
 def gemm(
-    a: View,
-    b: View,
+    a: Operand,
+    b: Operand,
     out: Tensor,
     accumulator: CoreAccumulator,
     bias: Tensor | None,
@@ -91,7 +92,7 @@ def gemm(
     count: bool,
     name: str,
 ) -> Events:
-    """Fill `out` (rows of a, rows of b) with the product of two views, and the outputs that follow it by `repeat`.
+    """Fill `out` (rows of a, rows of b) with the product of two operands, and the outputs that follow it by `repeat`.
 
     `bias` is int64 of shape (rows of b,). `out` may have any strides and holds raws or, if float, carriers.
 
@@ -100,8 +101,8 @@ def gemm(
     """
     _share_threads()
     return _core.gemm(
-        operand(a),
-        operand(b),
+        a,
+        b,
         out.numpy(),
         accumulator,
         bias=None if bias is None else bias.numpy(),
@@ -272,16 +273,10 @@ def batch_norm_relu_backward(
     )
 
 
-def count_images(elements: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Of integers (n, y, x, c): how many of the images are not 0, (y, x, c)."""
+def count_macs(a: Operand, b: Operand, repeat: Repeat) -> MacCounts:
+    """Macs of the products of two operands by what they meet, zeros or not."""
     _share_threads()
-    return _core.count_images(elements)
-
-
-def count_channels(elements: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Of integers (n, y, x, c): how many of the channels are not 0, (n, y, x)."""
-    _share_threads()
-    return _core.count_channels(elements)
+    return _core.count_macs(a, b, repeat)
 
 
 def isa_available() -> list[str]:

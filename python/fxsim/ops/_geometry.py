@@ -40,6 +40,11 @@ class View(NamedTuple):
     channel_major: bool = False
     transposed: bool = False
 
+    @property
+    def elements(self) -> int:
+        """Elements of the tensor that it shows, each once."""
+        return self.pixels[0] * self.y[4] * self.x[4] * self.taps[2]
+
 
 def matrix(data: Tensor, form: Format) -> View:
     """A 2-D tensor (rows, k) as it is, whatever its strides."""

@@ -27,6 +27,10 @@ class Batch(NamedTuple):
     times: int
     at: Callable[[int], Product]
 
+    def all(self) -> tuple[Product, ...]:
+        """Every product, in order."""
+        return tuple(map(self.at, range(self.times)))
+
 
 class Shape(NamedTuple):
     """What a record says of a call: M, N, K of one GEMM, how many GEMMs, the whole tensors, and the taps in K."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from fxsim.formats import Format
 from fxsim.ops import _bridge, executions, records
-from fxsim.ops._geometry import Conv, View, matrix
+from fxsim.ops._geometry import Conv, Pair, View, matrix
 from fxsim.ops._looks import look_at
-from fxsim.ops._operands import ONCE, Repeat
+from fxsim.ops._operands import ONCE, Repeat, operand
 from fxsim.ops._plan import ONE, GemmPlan
 from fxsim.ops._product import Batch, Product, Shape, repeat_of
-from fxsim.ops._publish import Site, non_zeros, sum_events
-from fxsim.ops._zeros import Zeros, count_macs, zeros
+from fxsim.ops._publish import Site, non_zeros, sort_macs, sum_events
+from fxsim.ops.details import Detail
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
 
@@ -189,35 +187,41 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
 
 def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
     listening = records.listening()
-    events = []
+    events, macs, seen = _bridge.Events(), _bridge.MacCounts(), (0, 0)
     if batch.times:
         first = batch.at(0)
         repeat = repeat_of(batch, first)
-        events.append(run(first, plan, site, row_stride, listening, repeat))
-    if not (listening or executions.listening()):
-        return
-    products = [batch.at(i) for i in range(batch.times)]
+        a, b = operand(first.a), operand(first.b)
+        if listening:  # before the product, which then finds its operands in the cache
+            macs = _bridge.count_macs(a, b, repeat)
+            seen = (first.a.elements * batch.times, first.b.elements * batch.times)
+        events = _fill(first, a, b, plan, site, row_stride, listening, repeat)
     if executions.listening():
-        executions.publish(Execution(tuple(products), plan, site, row_stride))
+        executions.publish(Execution(batch.all(), plan, site, row_stride))
     if listening:
-        records.publish(_record(products, events, plan, site, shape))
+        look = records.look()
+        detail = look_at([(each.a, each.b) for each in batch.all()], look) if look.level else None
+        records.publish(_record(events, macs, seen, detail, plan, site, shape))
 
 
-def run(
+def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
+    """Fill `product.out`. Events are counted only with `count`, and no record is published."""
+    return _fill(product, operand(product.a), operand(product.b), plan, site, row_stride, count, ONCE)
+
+
+def _fill(
     product: Product,
+    a: _bridge.Operand,
+    b: _bridge.Operand,
     plan: GemmPlan,
     site: Site,
     row_stride: int,
     count: bool,
-    repeat: Repeat = ONCE,
+    repeat: Repeat,
 ) -> _bridge.Events:
-    """Fill `product.out`, and those of the products that follow it by `repeat`.
-
-    Events are counted only with `count`, and no record is published.
-    """
     return _bridge.gemm(
-        product.a,
-        product.b,
+        a,
+        b,
         product.out,
         plan.accumulator,
         product.bias,
@@ -235,11 +239,16 @@ def run(
 
 
 def _record(
-    products: Sequence[Product], events: Sequence[_bridge.Events], plan: GemmPlan, site: Site, shape: Shape
+    events: _bridge.Events,
+    macs: _bridge.MacCounts,
+    seen: Pair,
+    detail: Detail | None,
+    plan: GemmPlan,
+    site: Site,
+    shape: Shape,
 ) -> OpRecord:
-    a, b = [zeros(product.a) for product in products], [zeros(product.b) for product in products]
+    """seen: elements of a and b that the products met, once each product."""
     a_elements, b_elements = shape.a.numel(), shape.b.numel()
-    look = records.look()
     return OpRecord(
         layer=site.layer,
         pass_=site.pass_,
@@ -257,18 +266,11 @@ def _record(
         b=plan.b_text,
         accumulator=plan.accumulator_text,
         output=plan.output_text,
-        nnz_a=_non_zeros(a, shape.a),
-        nnz_b=_non_zeros(b, shape.b),
+        nnz_a=macs.nnz_a if seen[0] == a_elements else non_zeros(shape.a),
+        nnz_b=macs.nnz_b if seen[1] == b_elements else non_zeros(shape.b),
         elements_read=a_elements + b_elements + (0 if shape.bias is None else shape.bias.numel()),
         elements_written=shape.out.numel(),
-        detail=look_at([(each.a, each.b) for each in products], look) if look.level else None,
-        **count_macs(zip(a, b, strict=True))._asdict(),
-        **sum_events(events),
+        detail=detail,
+        **sort_macs(shape.m * shape.n * shape.k * shape.groups, macs),
+        **sum_events([events]),
     )
-
-
-def _non_zeros(operand: Sequence[Zeros], tensor: Tensor) -> int:
-    """Non-zero elements of the tensor, which the products share out among them unless they were broadcast from it."""
-    if sum(each.elements for each in operand) == tensor.numel():
-        return sum(each.nnz for each in operand)
-    return non_zeros(tensor)

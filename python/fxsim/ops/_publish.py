@@ -27,24 +27,9 @@ EVENTS: Final = (
 class EventCounts(Protocol):
     """What the core reports of one call."""
 
-    @property
-    def product_overflows(self) -> int: ...
-    @property
-    def step_overflows(self) -> int: ...
-    @property
-    def outer_overflows(self) -> int: ...
-    @property
-    def preload_overflows(self) -> int: ...
-    @property
-    def output_overflows(self) -> int: ...
-    @property
-    def inexact(self) -> int: ...
-    @property
-    def round_to_zero(self) -> int: ...
-    @property
-    def random_draws(self) -> int: ...
-    @property
-    def inexact_carriers(self) -> int: ...
+    def counts(self) -> Sequence[int]:
+        """Numbers of EVENTS, in order."""
+        ...
 
 
 class EventSums(NamedTuple):
@@ -59,6 +44,10 @@ class EventSums(NamedTuple):
     round_to_zero: int = 0
     random_draws: int = 0
     inexact_carriers: int = 0
+
+    def counts(self) -> Sequence[int]:
+        """Numbers of EVENTS, in order."""
+        return self
 
 
 class Site(NamedTuple):
@@ -87,7 +76,34 @@ class Site(NamedTuple):
 
 def sum_events(events: Sequence[EventCounts]) -> dict[str, Any]:
     """The events of several calls together, by field of OpRecord."""
-    return {name: sum(getattr(each, name) for each in events) for name in EVENTS}
+    return dict(
+        zip(EVENTS, map(sum, zip(*(each.counts() for each in (EventSums(), *events)), strict=True)), strict=True)
+    )
+
+
+class MacCounts(Protocol):
+    """What the core counts of the macs at no structural zero."""
+
+    @property
+    def valid(self) -> int: ...
+    @property
+    def a_met(self) -> int: ...
+    @property
+    def b_met(self) -> int: ...
+    @property
+    def both_met(self) -> int: ...
+
+
+def sort_macs(macs: int, counts: MacCounts) -> dict[str, Any]:
+    """`macs` of products by what their operands are, by field of OpRecord."""
+    return {
+        "macs": macs,
+        "pad_macs": macs - counts.valid,
+        "zero_a_macs": counts.valid - counts.a_met,
+        "zero_b_macs": counts.valid - counts.b_met,
+        "zero_macs": counts.valid - counts.both_met,
+        "nz_macs": counts.both_met,
+    }
 
 
 def non_zeros(data: Tensor) -> int:

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from fxsim.accumulator import Accumulator
 from fxsim.formats import Format
-from fxsim.ops import _products
+from fxsim.ops import _bridge, _products
 from fxsim.ops._geometry import Axis, View, matrix
+from fxsim.ops._operands import ONCE, operand
 from fxsim.ops._plan import Asked, gemm_plan
 from fxsim.ops._product import Product
-from fxsim.ops._publish import Site, sum_events
-from fxsim.ops._zeros import count_macs, zeros
+from fxsim.ops._publish import Site, sort_macs, sum_events
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpCounts, Pass
 from fxsim.rng import Key
@@ -157,9 +157,9 @@ def _execute(gemm: Gemm, asked: Asked, bias: FixedTensor | None) -> tuple[FixedT
         None if bias is None else bias.raw.to(torch.int64),
     )
     events = _products.run(product, plan, site, gemm.index_row_stride, True)
-    macs = count_macs([(zeros(product.a), zeros(product.b))])
+    macs = _bridge.count_macs(operand(product.a), operand(product.b), ONCE)
     counts = OpCounts(
-        **macs._asdict(),
+        **sort_macs(out.numel() * gemm.a.shape[1], macs),
         **sum_events([events]),
         nnz_a=int(torch.count_nonzero(gemm.a.raw)),
         nnz_b=int(torch.count_nonzero(gemm.b.raw)),

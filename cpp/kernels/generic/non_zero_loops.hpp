@@ -1,0 +1,140 @@
+// Elements become flags, bytes of 0 or 1, so that vector lanes are as many as can be; flags are added up as bytes while
+// those hold them. Every ISA's translation unit includes this once; all of it has internal linkage (see lanes.hpp).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+
+#include "kernels/isa/non_zero.hpp"
+
+namespace fxsim::isa {
+namespace {
+
+constexpr std::int64_t kFlags = 4096;
+constexpr std::int64_t kWord = sizeof(std::uint64_t);
+
+template <class T>
+void add_flags(const void* from, std::int64_t count, std::uint8_t* __restrict sums) {
+  const T* __restrict elements = static_cast<const T*>(from);
+  for (std::int64_t i = 0; i < count; ++i) sums[i] = static_cast<std::uint8_t>(sums[i] + (elements[i] != 0 ? 1 : 0));
+}
+
+template <class T>
+void set_flags(const T* __restrict from, std::int64_t count, std::uint8_t* __restrict flags) {
+  for (std::int64_t i = 0; i < count; ++i) flags[i] = from[i] != 0 ? 1 : 0;
+}
+
+// The sum of the eight bytes of a word, at most 31 each: shifts and sums, which vectors have of 64 bits too.
+inline std::uint32_t sum_bytes(std::uint64_t word) {
+  word += word >> 32;
+  word += word >> 16;
+  word += word >> 8;
+  return static_cast<std::uint32_t>(word & 0xFF);
+}
+
+inline std::uint64_t word_at(const std::uint8_t* flags) {
+  std::uint64_t word;
+  std::memcpy(&word, flags, sizeof word);
+  return word;
+}
+
+// Of pixels of kWords words; a byte of their sum is at most kWords.
+template <int kWords>
+void sum_pixels(const std::uint8_t* __restrict flags, std::int64_t pixels, std::uint32_t* __restrict counts) {
+  static_assert(kWords <= 31);
+  for (std::int64_t i = 0; i < pixels; ++i) {
+    std::uint64_t sums = 0;
+    for (int j = 0; j < kWords; ++j) sums += word_at(flags + (i * kWords + j) * kWord);
+    counts[i] = sum_bytes(sums);
+  }
+}
+
+inline std::uint32_t sum_flags(const std::uint8_t* flags, std::int64_t count) {
+  std::uint32_t total = 0;
+  std::int64_t i = 0;
+  for (; i + kWord <= count; i += kWord) total += sum_bytes(word_at(flags + i));
+  for (; i < count; ++i) total += flags[i];
+  return total;
+}
+
+inline void sum_channels(const std::uint8_t* flags, std::int64_t pixels, std::int64_t channels, std::uint32_t* counts) {
+  switch (channels) {
+    case 1 * kWord: return sum_pixels<1>(flags, pixels, counts);
+    case 2 * kWord: return sum_pixels<2>(flags, pixels, counts);
+    case 4 * kWord: return sum_pixels<4>(flags, pixels, counts);
+    case 8 * kWord: return sum_pixels<8>(flags, pixels, counts);
+    case 16 * kWord: return sum_pixels<16>(flags, pixels, counts);
+    default: break;
+  }
+  for (std::int64_t i = 0; i < pixels; ++i) counts[i] = sum_flags(flags + i * channels, channels);
+}
+
+template <class T>
+std::uint32_t count_run(const T* from, std::int64_t count) {
+  std::array<std::uint8_t, kFlags> flags;
+  std::uint32_t total = 0;
+  for (std::int64_t i = 0; i < count; i += kFlags) {
+    const std::int64_t part = std::min(kFlags, count - i);
+    set_flags(from + i, part, flags.data());
+    total += sum_flags(flags.data(), part);
+  }
+  return total;
+}
+
+template <class T>
+void count_pixels(const void* from, std::int64_t pixels, std::int64_t channels, std::uint32_t* counts) {
+  const T* elements = static_cast<const T*>(from);
+  if (channels > kFlags) {
+    for (std::int64_t i = 0; i < pixels; ++i) counts[i] = count_run(elements + i * channels, channels);
+    return;
+  }
+  std::array<std::uint8_t, kFlags> flags;
+  const std::int64_t most = kFlags / std::max<std::int64_t>(channels, 1);
+  for (std::int64_t start = 0; start < pixels; start += most) {
+    const std::int64_t count = std::min(most, pixels - start);
+    set_flags(elements + start * channels, count * channels, flags.data());
+    sum_channels(flags.data(), count, channels, counts + start);
+  }
+}
+
+inline void add_counts(const std::uint32_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
+                       std::uint32_t* sums, std::int64_t sums_stride) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::uint32_t* __restrict line = from + r * stride;
+    std::uint32_t* __restrict to = sums + r * sums_stride;
+    for (std::int64_t i = 0; i < count; ++i) to[i] += line[i];
+  }
+}
+
+inline std::int64_t dot_counts(const std::uint32_t* a, const std::uint32_t* b, std::int64_t count) {
+  std::uint64_t sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += std::uint64_t{a[i]} * b[i];
+  return static_cast<std::int64_t>(sum);
+}
+
+template <class... T>
+constexpr NonZero make_non_zero(const std::tuple<T...>*) {
+  NonZero table{};
+  std::size_t at = 0;
+  const auto fill = [&]<class One>(const One*) {
+    if constexpr (std::is_integral_v<One>) {
+      table.add_flags[at] = &add_flags<One>;
+      table.count_pixels[at] = &count_pixels<One>;
+    }
+    ++at;
+  };
+  (fill(static_cast<const T*>(nullptr)), ...);
+  table.add = &add_counts;
+  table.dot = &dot_counts;
+  return table;
+}
+
+constexpr NonZero kNonZero = make_non_zero(static_cast<const StorageTypes*>(nullptr));
+
+}  // namespace
+}  // namespace fxsim::isa

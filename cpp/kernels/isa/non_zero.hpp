@@ -1,0 +1,26 @@
+// What an instruction set offers to count elements that are not 0.
+#pragma once
+
+#include <cstdint>
+
+#include "numbers/array.hpp"
+
+namespace fxsim::isa {
+
+// sums[i] += from[i] != 0.
+using AddFlags = void (*)(const void* from, std::int64_t count, std::uint8_t* sums);
+
+// counts[i] <- elements other than 0 of pixel i; pixels of `channels` elements stand together.
+using CountPixels = void (*)(const void* from, std::int64_t pixels, std::int64_t channels, std::uint32_t* counts);
+
+// Indexed by storage; none for floats.
+struct NonZero {
+  AddFlags add_flags[kStorages];
+  CountPixels count_pixels[kStorages];
+  // sums[r][i] += from[r][i] of `rows` rows that lie stride apart.
+  void (*add)(const std::uint32_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
+              std::uint32_t* sums, std::int64_t sums_stride);
+  std::int64_t (*dot)(const std::uint32_t* a, const std::uint32_t* b, std::int64_t count);  // mod 2^64
+};
+
+}  // namespace fxsim::isa
