@@ -47,14 +47,14 @@ def test_operands_at_the_ends_of_their_ranges(isa: str, a_format: fx.Format) -> 
 
 
 def _at_the_ends_of_limbs(form: fx.Format) -> list[int]:
-    """Ends of the range, and values whose limbs of any size are at an end each: half a unit, from the bottom up."""
+    """Ends of the range, and values whose limbs of any size are each at an end, half a unit, or one short of it."""
     ends = {form.raw_min, form.raw_max, 0}
     for bits in range(5, 17):
         halves = sum(1 << shift + bits - 1 for shift in range(0, 32, bits))
-        for end in (form.raw_min, form.raw_max):
-            for limbs in (1, 2):
-                low = (1 << bits * limbs) - 1
-                ends |= {(end & ~low) | (halves & low), (end & ~low) | (halves - 1 & low)}
+        short = sum((1 << bits - 1) - 1 << shift for shift in range(0, 32, bits))
+        for end, limbs in itertools.product((form.raw_min, form.raw_max), (1, 2)):
+            low = (1 << bits * limbs) - 1
+            ends |= {(end & ~low) | (below & low) for below in (halves, halves - 1, short)}
     return sorted(value for value in ends if form.raw_min <= value <= form.raw_max)
 
 
@@ -224,14 +224,15 @@ def test_segments_end_where_a_sum_of_words_could_leave_32_bits(isa: str, column:
         assert got.tolist() == [[expected]] * 3, (isa, end)
 
 
-@pytest.mark.parametrize("bits", range(1, 29))
+@pytest.mark.parametrize(("wl", "bits"), [(wl, bits) for wl in (28, 32) for bits in range(1, wl + 1)])
 @pytest.mark.parametrize("low", [True, False])
-def test_words_as_narrow_as_their_values(isa: str, bits: int, low: bool) -> None:
-    """One element at either end of a narrower word, in words of 28 bits: neither end may be cut off.
+def test_words_as_narrow_as_their_values(isa: str, wl: int, bits: int, low: bool) -> None:
+    """One element at either end of a narrower word: neither end may be cut off.
 
-    The formats' own bound of the sum, 27 + 27 + 7 bits, is just within what is summed in 64.
+    By words of 28 bits the bound of the sum, 27 + 27 + 7 bits, is just within what is summed in 64; by words of 32 it
+    is not.
     """
-    form, end = fx.Format(28, 0), -(1 << bits - 1) if low else (1 << bits - 1) - 1
+    form, end = fx.Format(wl, 0), -(1 << bits - 1) if low else (1 << bits - 1) - 1
     x = torch.zeros((2, 70), dtype=torch.int32)
     x[1, 69] = end
     w = torch.zeros((70, 3), dtype=torch.int32)

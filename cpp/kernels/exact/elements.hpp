@@ -21,6 +21,12 @@ struct ElementRule {
   int low_offset = 0;  // of the limbs below it
   bool balanced = false;
 
+  // An element is a value of the polynomial whose coefficients are two or three limbs, instead of a limb: at 0, at
+  // infinity and at 1, or at 0, 1, infinity, -1 and 2.
+  bool evaluated = false;
+
+  int elements() const { return evaluated ? 2 * limbs.count - 1 : limbs.count; }
+
   int stored_zero(int limb) const { return limb + 1 == limbs.count ? offset : low_offset; }
 
   // Calls f with the function from values to elements of that limb.
@@ -44,6 +50,27 @@ struct ElementRule {
     } else {
       const auto mask = static_cast<std::int32_t>((std::int64_t{1} << limbs.bits) - 1);
       f([shift, mask, add](auto value) { return static_cast<Out>((widened(value) >> shift & mask) + add); });
+    }
+  }
+
+  // From limbs, which stand in the first places, to all elements of `count` values; places lie `apart` elements apart.
+  template <class T>
+  void evaluate(T* places, std::int64_t apart, std::int64_t count) const {
+    if (!evaluated) return;
+    const T* low = places;
+    if (limbs.count == 2) {
+      const T* high = low + apart;
+      T* sum = places + 2 * apart;
+      for (std::int64_t i = 0; i < count; ++i) sum[i] = static_cast<T>(low[i] + high[i]);
+      return;
+    }
+    T *middle = places + apart, *minus = places + 3 * apart, *two = places + 4 * apart;
+    const T* high = places + 2 * apart;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const T a = low[i], b = middle[i], c = high[i];
+      middle[i] = static_cast<T>(a + b + c);
+      minus[i] = static_cast<T>(a - b + c);
+      two[i] = static_cast<T>(a + 2 * b + 4 * c);
     }
   }
 

@@ -44,7 +44,7 @@ class ExactTiles {
 
   Events run() {
     prepare();
-    const std::int64_t limbs = scheme_.image.limbs.count;
+    const std::int64_t limbs = scheme_.image.elements();
     const std::vector<Slab> slabs =
         image_form_
             ? cut_slabs(pixels_.pixels.n, layout_.y.most_pixels, limbs * layout_.row_bytes * layout_.y.mul, INT32_MAX)
@@ -75,7 +75,7 @@ class ExactTiles {
   Scheme limbs() const { return limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth()); }
 
   void pack() {
-    const bool magnitudes = !formats_bound() && !is_word_mod_2_32(call_);
+    const bool magnitudes = !wide_ && !formats_bound() && !is_word_mod_2_32(call_);
     std::int64_t magnitude = 0;
     classes_.clear();
     for (const PixelClass& y : layout_.y.classes) {
@@ -90,7 +90,8 @@ class ExactTiles {
       }
     }
     const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
-    const std::int64_t bound = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
+    const std::int64_t known = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
+    const std::int64_t bound = wide_ ? INT64_MAX : known;
     one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
     is_sum_itself_ = is_sum_itself(call_, bound);
     if (!one_sum_) return;
@@ -104,14 +105,14 @@ class ExactTiles {
   }
 
   bool cut() {
-    return std::all_of(classes_.begin(), classes_.end(), [&](TileClass& own) { return own.cut(scheme_.image_bits); });
+    return std::all_of(classes_.begin(), classes_.end(), [&](TileClass& own) { return own.cut(scheme_); });
   }
 
   // Joining a segment with the sums in 64 bits takes about as long as multiplying sixteen groups.
   bool limbs_are_faster(std::int64_t joins, std::int64_t groups) const {
     constexpr std::int64_t kJoin = 16;
     const Scheme other = limbs();
-    return joins * kJoin > groups * (other.image.limbs.count * other.columns.limbs.count - 1);
+    return joins * kJoin > groups * (static_cast<std::int64_t>(other.passes.count) - 1);
   }
 
   // By one column, before anything is packed.
@@ -122,7 +123,7 @@ class ExactTiles {
     generic::gather<std::int64_t>(columns_, columns_.rows() / 2, 0, columns_.depth(), 0, column.data());
     std::int64_t magnitude = 0;
     for (const std::int64_t value : column) magnitude += value < 0 ? -value : value;
-    return limbs_are_faster(magnitude / (INT32_MAX >> scheme_.image_bits), ceil_div(columns_.depth(), 2));
+    return limbs_are_faster(magnitude / (INT32_MAX / scheme_.image_most), ceil_div(columns_.depth(), 2));
   }
 
   bool limbs_are_faster() const {
@@ -261,7 +262,7 @@ class ExactTiles {
   void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,
                     Events& events) const {
     std::uint64_t sums[kMostTile];
-    std::int64_t high[kMostTile];
+    double about[kMostTile];
     if (one_sum_) {
       std::int32_t short_sums[kMostTile];
       isa::TileCall tile_call;
@@ -272,9 +273,9 @@ class ExactTiles {
         sums[i] = static_cast<std::uint64_t>(std::int64_t{short_sums[i]});
       }
     } else {
-      run_segments(kernels_, scheme_, *width_, own, work.image, place, sums, wide_ ? high : nullptr);
+      run_segments(kernels_, scheme_, *width_, own, work.image, place, sums, wide_ ? about : nullptr);
     }
-    const bool beyond = wide_ && !all_fit_64_bits(sums, high, tile.rows * width_->cols);
+    const bool beyond = wide_ && !all_fit_64_bits(sums, about, tile.rows * width_->cols);
     if (is_sum_itself_ && !beyond) return store_sums(tile, sums, events);
     const generic::Tile placed = swapped_ ? generic::Tile{tile.n0, tile.cols, tile.m0, tile.rows} : tile;
     work.values.resize(static_cast<std::size_t>(tile.size()));
@@ -283,7 +284,7 @@ class ExactTiles {
       for (std::int64_t j = 0; j < tile.cols; ++j) {
         const std::int64_t at = i * width_->cols + j;
         work.values[static_cast<std::size_t>(swapped_ ? j * tile.rows + i : i * tile.cols + j)] =
-            beyond ? static_cast<I>(joined(sums[at], high[at])) : static_cast<I>(static_cast<std::int64_t>(sums[at]));
+            beyond ? static_cast<I>(joined(sums[at], about[at])) : static_cast<I>(static_cast<std::int64_t>(sums[at]));
       }
     }
     finisher_.run(placed, work.values, work.scratch, events);

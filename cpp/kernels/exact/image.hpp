@@ -38,7 +38,7 @@ class Image {
   void fill(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t n, std::int64_t j,
             std::int64_t rows) {
     const std::int64_t extent = layout.y.extent(rows);
-    reserve(extent * layout.row_bytes, rule.limbs.count);
+    reserve(extent * layout.row_bytes, rule.elements());
     const std::int64_t first = j * layout.y.mul + layout.y.lowest;
     with_element(layout.element_bytes, [&](auto zero) {
       using T = decltype(zero);
@@ -48,13 +48,15 @@ class Image {
           fill_row(o, layout, rule, n, first + r, limb, row);
         }
       }
+      constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
+      rule.evaluate(reinterpret_cast<T*>(data(0)), plane_ / kSize, extent * layout.row_bytes / kSize);
     });
   }
 
   // Rows row0 .. row0 + rows - 1 of a matrix, pixel_bytes apart.
   void fill_matrix(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t row0,
                    std::int64_t rows) {
-    reserve(rows * layout.pixel_bytes, rule.limbs.count);
+    reserve(rows * layout.pixel_bytes, rule.elements());
     gathered_.resize(static_cast<std::size_t>(layout.channels));
     with_element(layout.element_bytes, [&](auto zero) {
       using T = decltype(zero);
@@ -71,6 +73,8 @@ class Image {
             rule.apply(gathered_.data(), 1, layout.channels, limb, row);
           }
         }
+        T* limbs = reinterpret_cast<T*>(data(0) + r * layout.pixel_bytes);
+        rule.evaluate(limbs, plane_ / static_cast<std::int64_t>(sizeof(T)), layout.channels);
       }
     });
   }

@@ -60,7 +60,7 @@ inline std::shared_ptr<const Panels> packed(const Operand& o, const RunPlan& run
   if (o.kept == nullptr) return pack();
   std::vector<std::int64_t> key{runs.taps_a_run, runs.channels,   runs.element_bytes, runs.runs(), rule.limbs.count,
                                 rule.limbs.bits, rule.low_offset, rule.offset,        cols,        magnitudes,
-                                rule.balanced};
+                                rule.balanced,   rule.evaluated};
   key.insert(key.end(), runs.taps.begin(), runs.taps.end());
   return o.kept->panels(key, pack);
 }

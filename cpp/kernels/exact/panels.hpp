@@ -35,23 +35,30 @@ class Panels {
   // `magnitudes`: whether largest_magnitude will be asked for.
   void fill(const Operand& o, const RunPlan& plan, const ElementRule& rule, int cols, bool magnitudes) {
     cols_ = cols;
-    limbs_ = rule.limbs.count;
+    limbs_ = rule.elements();
     rows_ = o.rows();
     limb_bytes_ = plan.runs() * plan.groups() * cols * 4;
     panels_ = ceil_div(rows_, cols);
     bytes_.assign(static_cast<std::size_t>(panels_ * limbs_ * limb_bytes_), std::byte{0});
     sums_.assign(static_cast<std::size_t>(panels_ * cols), 0);
     magnitudes_.assign(static_cast<std::size_t>(magnitudes ? panels_ * cols : 0), 0);
-    const bool side_by_side = limbs_ == 1 && plan.terms() == o.depth() && is_matrix(o) && o.stride_n == 1;
+    const bool side_by_side = plan.terms() == o.depth() && is_matrix(o) && o.stride_n == 1;
+    const bool limbs_side_by_side = side_by_side && plan.element_bytes == 2;
     parallel_for(panels_, [&](std::int64_t panel) {
       with_element(plan.element_bytes, [&](auto zero) {
         using T = std::make_signed_t<decltype(zero)>;
-        if (side_by_side) return pack_columns<T>(o, panel);
-        std::vector<std::int64_t> wide;
-        std::vector<T> row;
-        for (std::int64_t n = panel * cols; n < std::min(rows_, (panel + 1) * cols); ++n) {
-          pack_row(o, plan, rule, n, wide, row);
+        if (side_by_side && limbs_ == 1) return pack_columns<T>(o, panel);
+        if (limbs_side_by_side) {
+          pack_limbs_of_columns(o, rule, panel);
+        } else {
+          std::vector<std::int64_t> wide;
+          std::vector<T> row;
+          for (std::int64_t n = panel * cols; n < std::min(rows_, (panel + 1) * cols); ++n) {
+            pack_row(o, plan, rule, n, wide, row);
+          }
         }
+        const auto elements = limb_bytes_ / static_cast<std::int64_t>(sizeof(T));
+        rule.evaluate(reinterpret_cast<T*>(bytes_.data() + panel * limbs_ * limb_bytes_), elements, elements);
       });
     });
   }
@@ -62,7 +69,7 @@ class Panels {
   const std::byte* at(std::int64_t panel, int limb) const {
     return bytes_.data() + (panel * limbs_ + limb) * limb_bytes_;
   }
-  // Per row the sum of its values, and of their magnitudes; 0 for the columns that fill up the last panel.
+  // Per row the sum of its values, where they are elements themselves; 0 for the columns that fill up the last panel.
   const std::int64_t* sums() const { return sums_.data(); }
   std::int64_t largest_magnitude() const {
     return magnitudes_.empty() ? 0 : *std::max_element(magnitudes_.begin(), magnitudes_.end());
@@ -92,8 +99,8 @@ class Panels {
       generic::gather<std::int64_t>(o, n, tap, tap + plan.channels, 0, next);
       next += plan.channels;
     }
-    sum_row(n, wide.data(), plan.terms());
-    for (int limb = 0; limb < limbs_; ++limb) {
+    add_row_magnitudes(n, wide.data(), plan.terms());
+    for (int limb = 0; limb < rule.limbs.count; ++limb) {
       for (std::int64_t run = 0; run < plan.runs(); ++run) {
         rule.apply(wide.data() + run * run_terms, 1, run_terms, limb, row.data() + run * run_elements);
       }
@@ -103,10 +110,16 @@ class Panels {
 
   template <class T>
   void sum_row(std::int64_t n, const T* values, std::int64_t count) {
-    std::int64_t sum = 0, magnitude = 0;
+    std::int64_t sum = 0;
     for (std::int64_t i = 0; i < count; ++i) sum += values[i];
     sums_[static_cast<std::size_t>(n)] = sum;
+    add_row_magnitudes(n, values, count);
+  }
+
+  template <class T>
+  void add_row_magnitudes(std::int64_t n, const T* values, std::int64_t count) {
     if (magnitudes_.empty()) return;
+    std::int64_t magnitude = 0;
     for (std::int64_t i = 0; i < count; ++i) magnitude += values[i] < 0 ? -std::int64_t{values[i]} : values[i];
     magnitudes_[static_cast<std::size_t>(n)] = magnitude;
   }
@@ -144,6 +157,43 @@ class Panels {
         }
       }
     });
+  }
+
+  // The same for words in several limbs.
+  void pack_limbs_of_columns(const Operand& o, const ElementRule& rule, std::int64_t panel) {
+    using T = std::int16_t;
+    const std::int64_t first = panel * cols_;
+    const std::int64_t count = std::min<std::int64_t>(cols_, rows_ - first);
+    with_integers(o, [&](const auto* data) {
+      const auto* from = data + first;
+      for (std::int64_t k = 0; k < o.depth() && !magnitudes_.empty(); ++k) {
+        const auto* line = from + k * o.stride_c;
+        for (std::int64_t j = 0; j < count; ++j) {
+          magnitudes_[static_cast<std::size_t>(first + j)] += line[j] < 0 ? -std::int64_t{line[j]} : line[j];
+        }
+      }
+      for (int limb = 0; limb < rule.limbs.count; ++limb) {
+        T* to = reinterpret_cast<T*>(bytes_.data() + (panel * limbs_ + limb) * limb_bytes_);
+        rule.template visit<T>(limb, [&](auto element) {
+          std::int64_t k = 0;
+          for (; k + 2 <= o.depth(); k += 2) {
+            merge_limbs(from + k * o.stride_c, from + (k + 1) * o.stride_c, count, to + k * cols_, element);
+          }
+          for (std::int64_t j = 0; j < count && k < o.depth(); ++j) {
+            to[k * cols_ + 2 * j] = element(from[k * o.stride_c + j]);
+          }
+        });
+      }
+    });
+  }
+
+  template <class T, class From, class F>
+  static void merge_limbs(const From* __restrict first, const From* __restrict second, std::int64_t count,
+                          T* __restrict to, const F element) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      to[2 * j] = element(first[j]);
+      to[2 * j + 1] = element(second[j]);
+    }
   }
 
   template <std::int64_t kGroup, class T>

@@ -6,6 +6,7 @@
 
 #include "kernels/api.hpp"
 #include "kernels/exact/elements.hpp"
+#include "kernels/exact/passes.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::exact {
@@ -13,10 +14,11 @@ namespace fxsim::exact {
 struct Scheme {
   const isa::Tiles* tiles = nullptr;
   ElementRule image, columns;
-  std::int64_t terms = 0;  // that a sum of elements takes within 32 bits, whatever they are
-  int image_bits = 0;      // every element of the image is within [-2^image_bits, 2^image_bits]
+  std::int64_t terms = 0;       // that a sum of elements takes within 32 bits, whatever they are
+  std::int64_t image_most = 0;  // no element of the image is larger in magnitude
+  Passes passes = passes_of_limbs({}, {});
 
-  bool one_limb() const { return image.limbs.count * columns.limbs.count == 1; }
+  bool one_limb() const { return passes.count == 1; }
 };
 
 // Signed elements of `bytes` bytes hold the format.
@@ -42,8 +44,9 @@ inline Scheme byte_scheme(const isa::Tiles& tiles, const Format& image, const Fo
   scheme.tiles = &tiles;
   if (tiles.unsigned_image && image.is_signed) scheme.image.offset = 128;
   if (!tiles.unsigned_image && !fits_signed(image, 1)) scheme.image.offset = -128;
-  scheme.image_bits = scheme.image.offset != 0 ? 8 : image.magnitude_bits();
-  scheme.terms = generic::steps_in_32_bits(scheme.image_bits + columns.magnitude_bits());
+  const int image_bits = scheme.image.offset != 0 ? 8 : image.magnitude_bits();
+  scheme.image_most = std::int64_t{1} << image_bits;
+  scheme.terms = generic::steps_in_32_bits(image_bits + columns.magnitude_bits());
   return scheme;
 }
 
@@ -55,47 +58,87 @@ inline bool words_hold(const Format& image, const Format& columns) {
 inline Scheme whole_word_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns) {
   Scheme scheme;
   scheme.tiles = &tiles;
-  scheme.image_bits = image.magnitude_bits();
+  scheme.image_most = std::int64_t{1} << image.magnitude_bits();
   scheme.terms = generic::steps_in_32_bits(image.magnitude_bits() + columns.magnitude_bits());
   return scheme;
 }
 
-// Balanced limbs of a format, `count` of them, as small as they can be: p bits of magnitude and what a carry from below
-// adds take the fewest bits of each if they are shared out evenly.
+// Balanced limbs, `count` of them of `bits` bits each, for p bits of magnitude.
 struct BalancedLimbs {
   ElementRule rule;
-  int magnitude_bits = 0;  // of the largest limb
+  std::int64_t most = 0;  // no element is larger in magnitude
 
-  BalancedLimbs(const Format& f, int count) {
-    const int bits = f.magnitude_bits();
-    magnitude_bits = bits;
-    if (count == 1) return;
-    rule = {.limbs = {count, std::max((bits + count) / count, 1)}, .balanced = true};
-    magnitude_bits = std::max(rule.limbs.bits - 1, bits - rule.limbs.shift(count - 1));
-  }
+  // The most even limbs: what a carry from below adds takes a bit of the last one.
+  static int even_bits(int p, int count) { return (p + count) / count; }
 
-  // In 16 bits; the last of several limbs may be 2^magnitude_bits.
-  bool fit(const Format& f) const { return rule.balanced ? magnitude_bits <= 14 : fits_signed(f, 2); }
-};
-
-// 16-bit elements, as few an operand as leave room for 64 products (or all) whatever they are. Of an image and columns
-// that could change places, the image has more: it is cut while it is in a cache.
-inline Scheme limb_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth) {
-  constexpr std::int64_t kTerms = 64;
-  constexpr int kMostLimbs = 3;  // of 11 bits serve 32-bit operands, so there always is a choice
-  const std::int64_t wanted = std::clamp<std::int64_t>(depth, 1, kTerms);
-  Scheme scheme;
-  int fewest = kMostLimbs * kMostLimbs + 1;
-  for (int n = 1; n <= kMostLimbs; ++n) {
-    for (int m = 1; m <= kMostLimbs; ++m) {
-      const BalancedLimbs of_columns(columns, n), of_image(image, m);
-      const std::int64_t terms = generic::steps_in_32_bits(of_image.magnitude_bits + of_columns.magnitude_bits);
-      if (n * m >= fewest || terms < wanted || !of_columns.fit(columns) || !of_image.fit(image)) continue;
-      fewest = n * m;
-      scheme = {&tiles, of_image.rule, of_columns.rule, terms, of_image.magnitude_bits};
+  BalancedLimbs(int p, int count, int bits, bool evaluated) {
+    const std::int64_t low = std::int64_t{1} << (bits - 1);
+    const std::int64_t last = std::int64_t{1} << std::max(p - bits * (count - 1), 0);
+    if (count == 1) {
+      most = std::int64_t{1} << p;
+      return;
+    }
+    rule = {.limbs = {count, bits}, .balanced = true, .evaluated = evaluated};
+    if (!evaluated) {
+      most = std::max(low, last);
+    } else {
+      most = count == 2 ? low + last : low + 2 * low + 4 * last;
     }
   }
-  return scheme;
+};
+
+// 16-bit elements, as few an operand as leave room for 64 products (or all) whatever they are.
+class LimbChoice {
+ public:
+  LimbChoice(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth)
+      : image_(image), columns_(columns), wanted_(std::clamp<std::int64_t>(depth, 1, kTerms)) {
+    scheme_.tiles = &tiles;
+    // Of an image and columns that could change places, the image has more: it is cut while it is in a cache.
+    for (int n = 1; n <= kMostLimbs; ++n) {
+      for (int m = 1; m <= kMostLimbs; ++m) {
+        take({image.magnitude_bits(), m, BalancedLimbs::even_bits(image.magnitude_bits(), m), false},
+             {columns.magnitude_bits(), n, BalancedLimbs::even_bits(columns.magnitude_bits(), n), false});
+      }
+    }
+  }
+
+  // Products of values at points too.
+  void with_values() {
+    const int p = std::max(image_.magnitude_bits(), columns_.magnitude_bits());
+    for (int count = 2; count <= kMostLimbs; ++count) {
+      const int bits = BalancedLimbs::even_bits(p, count);
+      take({image_.magnitude_bits(), count, bits, true}, {columns_.magnitude_bits(), count, bits, true});
+    }
+  }
+
+  const Scheme& best() const { return scheme_; }
+
+ private:
+  static constexpr std::int64_t kTerms = 64;
+  static constexpr int kMostLimbs = 3;  // of 11 bits serve 32-bit operands, so there always is a choice
+
+  void take(const BalancedLimbs& image, const BalancedLimbs& columns) {
+    const auto fits = [](const BalancedLimbs& limbs, const Format& f) {
+      return limbs.rule.limbs.count == 1 ? fits_signed(f, 2) : limbs.most <= INT16_MAX;
+    };
+    const Passes passes = image.rule.evaluated ? passes_of_values(image.rule.limbs)
+                                               : passes_of_limbs(image.rule.limbs, columns.rule.limbs);
+    const bool fewer = scheme_.terms == 0 || passes.count < scheme_.passes.count;
+    if (!fewer || !fits(image, image_) || !fits(columns, columns_)) return;
+    const std::int64_t terms = INT32_MAX / (image.most * columns.most);
+    if (terms < wanted_) return;
+    scheme_ = {scheme_.tiles, image.rule, columns.rule, terms, image.most, passes};
+  }
+
+  Format image_, columns_;
+  std::int64_t wanted_;
+  Scheme scheme_;
+};
+
+inline Scheme limb_scheme(const isa::Tiles& tiles, const Format& image, const Format& columns, std::int64_t depth) {
+  LimbChoice choice(tiles, image, columns, depth);
+  choice.with_values();
+  return choice.best();
 }
 
 // What is tried first: elements that hold a value each. Where sums of words are too short, limbs follow.
@@ -119,7 +162,7 @@ inline Scheme choose_outer_scheme(const isa::Kernels& kernels, const Format& ima
   }
   const Scheme whole = whole_word_scheme(*kernels.words, image, columns);
   if (words_hold(image, columns) && whole.terms >= 64) return whole;
-  return limb_scheme(*kernels.words, image, columns, depth);
+  return LimbChoice(*kernels.words, image, columns, depth).best();
 }
 
 }  // namespace fxsim::exact

@@ -1,16 +1,18 @@
 // How far the sums of a panel go before they may leave 32 bits.
 //
-// An element of the image is at most 2^p in magnitude, so the sum of its products with some elements of a column is at
-// most 2^p times the sum of their magnitudes. While that sum stays within (2^31 - 1) / 2^p for every column and limb,
-// whatever the image holds, a sum in 32 bits is exact.
+// An element of the image is at most m in magnitude, so the sum of its products with some elements of a column is at
+// most m times the sum of their magnitudes. While that sum stays within (2^31 - 1) / m for every column and each of its
+// elements, whatever the image holds, a sum in 32 bits is exact.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/exact/panels.hpp"
+#include "kernels/isa/tile.hpp"
 
 namespace fxsim::exact {
 
@@ -21,11 +23,11 @@ struct Segment {
 
 class SegmentCutter {
  public:
-  SegmentCutter(const RunPlan& plan, const Panels& panels, std::int64_t panel, int image_bits)
+  SegmentCutter(const RunPlan& plan, const Panels& panels, std::int64_t panel, std::int64_t image_most)
       : plan_(plan),
         panels_(panels),
         panel_(panel),
-        limit_(static_cast<std::uint32_t>(INT32_MAX >> image_bits)),
+        limit_(static_cast<std::uint32_t>(INT32_MAX / image_most)),
         sums_(static_cast<std::size_t>(panels.limbs() * panels.cols())) {}
 
   // False: one group is too large.
@@ -85,18 +87,19 @@ class SegmentCutter {
   }
 
   template <class T>
-  static void add_magnitudes(const T* from, std::int64_t groups, int cols, std::uint32_t* __restrict sums) {
+  static void add_magnitudes(const T* __restrict from, std::int64_t groups, int cols, std::uint32_t* __restrict sums) {
     constexpr int kGroup = 4 / sizeof(T);
+    using Magnitude = std::make_unsigned_t<T>;  // narrow lanes
+    std::uint32_t places[isa::kMostTileCols * kGroup] = {};
+    const int width = cols * kGroup;
     for (std::int64_t g = 0; g < groups; ++g) {
-      for (int j = 0; j < cols; ++j) {
-        std::int32_t sum = 0;
-        for (int q = 0; q < kGroup; ++q) {
-          const std::int32_t value = from[j * kGroup + q];
-          sum += value < 0 ? -value : value;
-        }
-        sums[j] += static_cast<std::uint32_t>(sum);
+      for (int i = 0; i < width; ++i) {
+        places[i] += static_cast<Magnitude>(from[i] < 0 ? -from[i] : from[i]);
       }
-      from += cols * kGroup;
+      from += width;
+    }
+    for (int j = 0; j < cols; ++j) {
+      for (int q = 0; q < kGroup; ++q) sums[j] += places[j * kGroup + q];
     }
   }
 

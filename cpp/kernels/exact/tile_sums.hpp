@@ -31,11 +31,15 @@ struct TileClass {
   std::int64_t all_groups() const { return runs.runs() * runs.groups(); }
 
   // Cuts every panel's groups into segments. False: a single group may leave 32 bits.
-  bool cut(int image_bits) {
+  bool cut(const Scheme& scheme) {
     segments.assign(static_cast<std::size_t>(panels->panels()), {});
+    if (scheme.terms >= runs.terms()) {
+      for (auto& own : segments) own.push_back({0, runs.runs(), 0, runs.groups()});
+      return true;
+    }
     std::atomic<bool> possible = true;
     parallel_for(panels->panels(), [&](std::int64_t panel) {
-      SegmentCutter cutter(runs, *panels, panel, image_bits);
+      SegmentCutter cutter(runs, *panels, panel, scheme.image_most);
       if (!cutter.run(segments[static_cast<std::size_t>(panel)])) possible = false;
     });
     return possible;
@@ -73,20 +77,22 @@ inline void run_once(const isa::TileWidth& width, const TileClass& own, const Im
   (takes_band(width, own.runs, place) ? width.band : width.run[place.rows - 1])(call);
 }
 
-// sums: rows x cols, offset's share taken off, mod 2^64; `high`, where it is wanted, their upper part as wide_sums.hpp
-// has it.
+// sums: rows x cols, offset's share taken off, mod 2^64; `about`, where it is wanted, as wide_sums.hpp has it.
 inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, const isa::TileWidth& width,
                          const TileClass& own, const Image& image, const TilePlace& place, std::uint64_t* sums,
-                         std::int64_t* high) {
+                         double* about) {
   static constexpr std::int32_t kZeros[isa::kMostTileCols] = {};
   const std::int64_t count = place.rows * width.cols;
-  const std::int64_t* column_sums = own.panels->sums() + place.panel * width.cols;
-  for (std::int64_t i = 0; i < place.rows; ++i) {
-    for (std::int64_t j = 0; j < width.cols; ++j) {
-      sums[i * width.cols + j] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[j]);
+  std::fill_n(sums, count, 0);
+  if (scheme.image.offset != 0) {
+    const std::int64_t* column_sums = own.panels->sums() + place.panel * width.cols;
+    for (std::int64_t i = 0; i < place.rows; ++i) {
+      for (std::int64_t j = 0; j < width.cols; ++j) {
+        sums[i * width.cols + j] = static_cast<std::uint64_t>(-scheme.image.offset * column_sums[j]);
+      }
     }
   }
-  if (high != nullptr) std::fill_n(high, count, 0);
+  if (about != nullptr) std::fill_n(about, count, 0.0);
   std::int32_t part[kMostTile];
   const std::vector<Segment>& segments = own.segments[static_cast<std::size_t>(place.panel)];
   isa::TileCall call;
@@ -94,19 +100,21 @@ inline void run_segments(const isa::Kernels& kernels, const Scheme& scheme, cons
   call.start = kZeros;
   call.sums = part;
   call.out_stride = width.cols;
-  for (int u = 0; u < scheme.image.limbs.count; ++u) {
-    for (int v = 0; v < scheme.columns.limbs.count; ++v) {
-      for (const Segment& segment : segments) {
-        call.image = image.data(u) + place.pixel + segment.group * 4;
-        call.runs = own.runs.offsets.data() + segment.run;
-        call.run_count = segment.runs;
-        call.groups = segment.groups;
-        call.packed =
-            own.panels->at(place.panel, v) + (segment.run * own.runs.groups() + segment.group) * width.cols * 4;
-        width.run[place.rows - 1](call);
-        const int shift = scheme.image.limbs.shift(u) + scheme.columns.limbs.shift(v);
-        kernels.add_shifted(part, count, shift, sums);
-        if (high != nullptr) kernels.add_high(part, count, shift, high);
+  for (const Pass& pass : scheme.passes) {
+    for (const Segment& segment : segments) {
+      call.image = image.data(pass.image) + place.pixel + segment.group * 4;
+      call.runs = own.runs.offsets.data() + segment.run;
+      call.run_count = segment.runs;
+      call.groups = segment.groups;
+      call.packed = own.panels->at(place.panel, pass.columns) +
+                    (segment.run * own.runs.groups() + segment.group) * width.cols * 4;
+      width.run[place.rows - 1](call);
+      if (about != nullptr) {
+        kernels.add_both(part, count, pass.times, pass.real, sums, about);
+      } else if (pass.shift >= 0) {
+        kernels.add_shifted(part, count, pass.shift, sums);
+      } else {
+        kernels.add_times(part, count, pass.times, sums);
       }
     }
   }

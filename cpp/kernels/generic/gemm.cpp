@@ -34,7 +34,7 @@ Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
     using I = decltype(zero);
     if (by_tiles && fit && exact::is_outer(call)) {
       events = exact::ExactOuter<I>(call, kernels).run();
-    } else if (by_tiles && !exact::is_outer(call)) {
+    } else if (by_tiles && !exact::is_outer(call) && (fit || exact::about_is_close(call))) {
       events = exact::ExactTiles<I>(call, kernels).run();
     } else if (fit) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();

@@ -111,10 +111,16 @@ inline void add_shifted(const std::int32_t* values, std::int64_t count, int shif
   }
 }
 
-inline void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
-  const int right = shift < 32 ? 32 - shift : 0;
-  const int left = shift < 32 ? 0 : shift - 32;
-  for (std::int64_t i = 0; i < count; ++i) sums[i] += (std::int64_t{values[i]} >> right) << left;
+inline void add_times(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums) {
+  for (std::int64_t i = 0; i < count; ++i) sums[i] += static_cast<std::uint64_t>(std::int64_t{values[i]}) * times;
+}
+
+inline void add_both(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real,
+                     std::uint64_t* sums, double* about) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    sums[i] += static_cast<std::uint64_t>(std::int64_t{values[i]}) * times;
+    about[i] += values[i] * real;
+  }
 }
 
 }  // namespace

@@ -73,8 +73,13 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
   isa::add_shifted(values, count, shift, sums);
 }
 
-void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
-  isa::add_high(values, count, shift, sums);
+void add_times(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums) {
+  isa::add_times(values, count, times, sums);
+}
+
+void add_both(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real, std::uint64_t* sums,
+              double* about) {
+  isa::add_both(values, count, times, real, sums, about);
 }
 
 }  // namespace avx512
@@ -85,7 +90,8 @@ const Kernels kAvx512{
     .philox = &avx512::philox,
     .blocks = kBlocks,
     .add_shifted = &avx512::add_shifted,
-    .add_high = &avx512::add_high,
+    .add_times = &avx512::add_times,
+    .add_both = &avx512::add_both,
     .batch_norm = &avx512::kBatchNorm,
     .across = &avx512::kAcross,
     .non_zero = &avx512::kCounting,

@@ -67,8 +67,12 @@ inline constexpr int kBlockChoices = 3;
 // sums[i] += values[i] * 2^shift, mod 2^64.
 using AddShifted = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 
-// sums[i] += values[i] * 2^shift / 2^32, rounded down, shift < 64.
-using AddHigh = void (*)(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums);
+// sums[i] += values[i] * times, mod 2^64.
+using AddTimes = void (*)(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums);
+
+// The same, and about[i] += values[i] * real.
+using AddBoth = void (*)(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real,
+                         std::uint64_t* sums, double* about);
 
 struct Kernels {
   const RoundTable* round;
@@ -76,7 +80,8 @@ struct Kernels {
   PhiloxFill philox;
   const Block* blocks;  // kBlockChoices of them, widest first; an instruction set may repeat one
   AddShifted add_shifted;
-  AddHigh add_high;
+  AddTimes add_times;
+  AddBoth add_both;
   const BatchNormPasses* batch_norm;
   const Across* across;
   const NonZero* non_zero;

@@ -94,8 +94,13 @@ void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std:
   isa::add_shifted(values, count, shift, sums);
 }
 
-void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums) {
-  isa::add_high(values, count, shift, sums);
+void add_times(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums) {
+  isa::add_times(values, count, times, sums);
+}
+
+void add_both(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real, std::uint64_t* sums,
+              double* about) {
+  isa::add_both(values, count, times, real, sums, about);
 }
 
 }  // namespace neon
@@ -106,7 +111,8 @@ const Kernels kNeon{
     .philox = &neon::philox,
     .blocks = neon::kBlocks,
     .add_shifted = &neon::add_shifted,
-    .add_high = &neon::add_high,
+    .add_times = &neon::add_times,
+    .add_both = &neon::add_both,
     .batch_norm = &neon::kBatchNorm,
     .across = &neon::kAcross,
     .non_zero = &neon::kCounting,

@@ -24,7 +24,9 @@ extern const Tiles kWords;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 extern const Steps kSteps;
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
-void add_high(const std::int32_t* values, std::int64_t count, int shift, std::int64_t* sums);
+void add_times(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums);
+void add_both(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real, std::uint64_t* sums,
+              double* about);
 
 }  // namespace neon
 
