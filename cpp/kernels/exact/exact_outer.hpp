@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
 #include "kernels/exact/layout.hpp"
 #include "kernels/exact/scheme.hpp"
@@ -36,7 +37,7 @@ class ExactOuter {
       : call_(call),
         kernels_(kernels),
         finisher_(call, kernels),
-        scheme_(choose_outer_scheme(kernels, call.b.format, call.a.format, call.a.depth())),
+        scheme_(scheme_of(call, kernels)),
         outer_(scheme_.tiles->outer),
         left_layout_(layout_of(call.a)),
         right_layout_(layout_of(call.b)),
@@ -74,6 +75,16 @@ class ExactOuter {
   }
 
  private:
+  // Words are looked at, bytes are narrow enough.
+  static Scheme scheme_of(const GemmCall& call, const isa::Kernels& kernels) {
+    constexpr int kByte = 8;
+    Operand image = call.b, columns = call.a;
+    for (Operand* o : {&image, &columns}) {
+      if (o->format.wl > kByte) take_used_bits(*o, o->format.magnitude_bits());
+    }
+    return choose_outer_scheme(kernels, image.format, columns.format, call.a.depth());
+  }
+
   // What one thread has summed: tiles of 32 bits since the last flush, and all sums in 64.
   struct Partial {
     Interleaved left;
