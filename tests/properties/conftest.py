@@ -154,6 +154,22 @@ def _agree_on_result(op: Callable[[], fx.FixedTensor], raw: Raws, format: fx.For
         assert op() == result  # and nobody listening
 
 
+def same_everywhere(x: fx.FixedTensor, w: fx.FixedTensor, options: dict[str, Any]) -> None:
+    """Asserts that `fx.linear` gives the same result and counts on every instruction set, heard or not."""
+    results = []
+    for isa in fx.isa.available():
+        fx.isa.force(isa)
+        heard: list[records.OpRecord] = []
+        with records.listen(heard.append):
+            counted = fx.linear(x, w, **options)
+        assert fx.linear(x, w, **options) == counted, isa
+        record = heard[0]
+        events = (record.product_overflows, record.step_overflows, record.outer_overflows, record.random_draws)
+        results.append((isa, counted.raw.tolist(), events))
+    for isa, raw, events in results[1:]:
+        assert (raw, events) == results[0][1:], isa
+
+
 @final
 class Shared:
     """The functions above, for tests that cannot import them."""
@@ -161,6 +177,7 @@ class Shared:
     raws_of = staticmethod(raws_of)
     problems = staticmethod(problems)
     agree = staticmethod(agree)
+    same_everywhere = staticmethod(same_everywhere)
 
 
 @pytest.fixture(scope="session")

@@ -142,27 +142,11 @@ ROUNDINGS = ["floor", "ceil", "zero", "away", "nearest_up", "nearest_down", "nea
              "nearest_even", "nearest_odd"]  # fmt: skip
 
 
-def _agree(a: Matrix, b: Matrix, forms: tuple[fx.Format, fx.Format], options: dict[str, Any]) -> None:
-    x, w = tensor(a, forms[0]), tensor(b, forms[1])
-    results = []
-    for isa in fx.isa.available():
-        fx.isa.force(isa)
-        heard: list[records.OpRecord] = []
-        with records.listen(heard.append):
-            counted = fx.linear(x, w, **options)
-        assert fx.linear(x, w, **options) == counted, isa
-        record = heard[0]
-        events = (record.product_overflows, record.step_overflows, record.outer_overflows, record.random_draws)
-        results.append((isa, counted.raw.tolist(), events))
-    for isa, raw, events in results[1:]:
-        assert (raw, events) == results[0][1:], isa
-
-
 @pytest.mark.parametrize("rounding", [*ROUNDINGS, fx.Stochastic(3), fx.Stochastic(16, "half"),
                                       fx.Stochastic(5, "nearest_even"), fx.Stochastic(32)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("overflow", ["saturate", "saturate_symmetric", "saturate_zero", "wrap"])
 @pytest.mark.parametrize("wl", [5, 14, 22, 23, 40, 52])
-def test_rounding_at_every_step(rounding: str | fx.Stochastic, overflow: str, wl: int) -> None:
+def test_rounding_at_every_step(shared: Any, rounding: str | fx.Stochastic, overflow: str, wl: int) -> None:
     """A coarser register, on tiles with edges; half of the products stand on ties."""
     random = np.random.default_rng(wl)
     form = fx.Format(8, 4) if wl <= 23 else fx.Format(28, 4)
@@ -170,7 +154,7 @@ def test_rounding_at_every_step(rounding: str | fx.Stochastic, overflow: str, wl
     b = random.integers(form.raw_min, form.raw_max, (37, 40), endpoint=True) // 4 * 4
     fl = 8 - (4 if wl <= 23 else 9)
     accumulator = fx.Accumulator(fx.Format(wl, fl), rounding=rounding, overflow=overflow)
-    _agree(a, b, (form, form), {"accumulator": accumulator, "key": fx.Key(7, 3)})
+    shared.same_everywhere(tensor(a, form), tensor(b, form), {"accumulator": accumulator, "key": fx.Key(7, 3)})
 
 
 @pytest.mark.parametrize("options", [
@@ -182,11 +166,12 @@ def test_rounding_at_every_step(rounding: str | fx.Stochastic, overflow: str, wl
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("form", ["<8,4>", "u<8,0>", "<16,3>", "<32,2>"])
 @pytest.mark.parametrize("register", ["<15,3>", "<28,6>", "u<20,2>", "<44,5>"])
-def test_every_register_in_its_place(options: dict[str, Any], form: str, register: str) -> None:
+def test_every_register_in_its_place(shared: Any, options: dict[str, Any], form: str, register: str) -> None:
     random = np.random.default_rng(11)
     forms = fx.Format.parse(form), fx.Format(8, 4)
     a = random.integers(forms[0].raw_min, forms[0].raw_max, (21, 41), endpoint=True)
     b = random.integers(-128, 127, (300, 41), endpoint=True)
     accumulator = fx.Accumulator(register, **options)
     start = tensor(random.integers(-900, 900, 300), fx.Format(16, 3))
-    _agree(a, b, forms, {"accumulator": accumulator, "bias": start, "key": fx.Key(1, 2)})
+    given = {"accumulator": accumulator, "bias": start, "key": fx.Key(1, 2)}
+    shared.same_everywhere(tensor(a, forms[0]), tensor(b, forms[1]), given)

@@ -101,6 +101,8 @@ struct FloatCall {
   T offset = 0;
   T low = 0;  // of what is held
   T high = 0;
+  T room_low = 0;  // from where no prefix reaches low, or high
+  T room_high = 0;
   T* held = nullptr;  // acc, rows x cols
 };
 
@@ -111,7 +113,8 @@ template <class T>
 struct FloatSteps {
   int rows;
   int cols;
-  FloatRun<T> run[2][2];  // whether low = -high, whether steps are counted
+  bool (*free)(const FloatCall<T>& call);  // without a clamp; false: not all started from that room, and all stay
+  FloatRun<T> run[2][2];                   // whether low = -high, whether steps are counted
 };
 
 // A register in lanes. Lanes hold acc * 2^t where the register drops t bits of what enters, so that nothing is shifted:

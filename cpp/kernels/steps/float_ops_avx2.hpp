@@ -21,7 +21,10 @@ struct Float256 {
   static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
   static Vector subtract(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
   static Vector fused(Vector a, Vector b, Vector sum) { return _mm256_fmadd_ps(a, b, sum); }
-  static Vector clamped(Vector v, Vector low, Vector high) { return _mm256_max_ps(_mm256_min_ps(v, high), low); }
+  static Vector smaller(Vector a, Vector b) { return _mm256_min_ps(a, b); }
+  static Vector larger(Vector a, Vector b) { return _mm256_max_ps(a, b); }
+  static Vector clamped(Vector v, Vector low, Vector high) { return larger(smaller(v, high), low); }
+  static bool any_below(Vector v, Vector low) { return _mm256_movemask_ps(_mm256_cmp_ps(v, low, _CMP_LT_OQ)) != 0; }
   static Vector within(Vector v, Vector low, Vector high) { return clamped(v, low, high); }
   static Counts no_counts() { return _mm256_setzero_si256(); }
   static Counts count_changed(Counts counts, Vector a, Vector b) {  // a lane of ones is -1
@@ -49,7 +52,10 @@ struct Double256 {
   static Vector add(Vector a, Vector b) { return _mm256_add_pd(a, b); }
   static Vector subtract(Vector a, Vector b) { return _mm256_sub_pd(a, b); }
   static Vector fused(Vector a, Vector b, Vector sum) { return _mm256_fmadd_pd(a, b, sum); }
-  static Vector clamped(Vector v, Vector low, Vector high) { return _mm256_max_pd(_mm256_min_pd(v, high), low); }
+  static Vector smaller(Vector a, Vector b) { return _mm256_min_pd(a, b); }
+  static Vector larger(Vector a, Vector b) { return _mm256_max_pd(a, b); }
+  static Vector clamped(Vector v, Vector low, Vector high) { return larger(smaller(v, high), low); }
+  static bool any_below(Vector v, Vector low) { return _mm256_movemask_pd(_mm256_cmp_pd(v, low, _CMP_LT_OQ)) != 0; }
   static Vector within(Vector v, Vector low, Vector high) { return clamped(v, low, high); }
   static Counts no_counts() { return _mm256_setzero_si256(); }
   static Counts count_changed(Counts counts, Vector a, Vector b) {

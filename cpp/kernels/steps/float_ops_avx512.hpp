@@ -24,7 +24,10 @@ struct Float512 {
   static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
   static Vector subtract(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
   static Vector fused(Vector a, Vector b, Vector sum) { return _mm512_fmadd_ps(a, b, sum); }
-  static Vector clamped(Vector v, Vector low, Vector high) { return _mm512_max_ps(_mm512_min_ps(v, high), low); }
+  static Vector smaller(Vector a, Vector b) { return _mm512_min_ps(a, b); }
+  static Vector larger(Vector a, Vector b) { return _mm512_max_ps(a, b); }
+  static Vector clamped(Vector v, Vector low, Vector high) { return larger(smaller(v, high), low); }
+  static bool any_below(Vector v, Vector low) { return _mm512_cmp_ps_mask(v, low, _CMP_LT_OQ) != 0; }
   static Vector within(Vector v, Vector, Vector high) { return _mm512_range_ps(v, high, kSmallerMagnitude); }
   static Counts no_counts() { return _mm512_setzero_si512(); }
   static Counts count_changed(Counts counts, Vector a, Vector b) {
@@ -49,7 +52,10 @@ struct Double512 {
   static Vector add(Vector a, Vector b) { return _mm512_add_pd(a, b); }
   static Vector subtract(Vector a, Vector b) { return _mm512_sub_pd(a, b); }
   static Vector fused(Vector a, Vector b, Vector sum) { return _mm512_fmadd_pd(a, b, sum); }
-  static Vector clamped(Vector v, Vector low, Vector high) { return _mm512_max_pd(_mm512_min_pd(v, high), low); }
+  static Vector smaller(Vector a, Vector b) { return _mm512_min_pd(a, b); }
+  static Vector larger(Vector a, Vector b) { return _mm512_max_pd(a, b); }
+  static Vector clamped(Vector v, Vector low, Vector high) { return larger(smaller(v, high), low); }
+  static bool any_below(Vector v, Vector low) { return _mm512_cmp_pd_mask(v, low, _CMP_LT_OQ) != 0; }
   static Vector within(Vector v, Vector, Vector high) { return _mm512_range_pd(v, high, kSmallerMagnitude); }
   static Counts no_counts() { return _mm512_setzero_si512(); }
   static Counts count_changed(Counts counts, Vector a, Vector b) {
