@@ -5,10 +5,6 @@
 namespace fxsim {
 namespace {
 
-std::uint64_t site_bits(Site site, std::int64_t ordinal) {
-  return (static_cast<std::uint64_t>(ordinal) << 40) + (static_cast<std::uint64_t>(site) << 61);
-}
-
 PhiloxBlock block_words(const Key& key, std::uint64_t block) {
   return philox4x32({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
                      static_cast<std::uint32_t>(key.stream), static_cast<std::uint32_t>(key.stream >> 32)},

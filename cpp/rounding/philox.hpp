@@ -21,6 +21,12 @@ using PhiloxBlock = std::array<std::uint32_t, 4>;
 
 inline constexpr int kPhiloxLanes = 16;
 
+// What a site and an ordinal add to a block's number.
+inline constexpr int kOrdinalBit = 40;
+constexpr std::uint64_t site_bits(Site site, std::int64_t ordinal) {
+  return (static_cast<std::uint64_t>(ordinal) << kOrdinalBit) + (static_cast<std::uint64_t>(site) << 61);
+}
+
 constexpr PhiloxBlock philox4x32(PhiloxBlock c, std::uint32_t key0, std::uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0];

@@ -11,6 +11,7 @@
 #include "kernels/isa/isa.hpp"
 #include "kernels/steps/float_ops_avx2.hpp"
 #include "kernels/steps/lane_loops.hpp"
+#include "kernels/steps/run_ops_avx2.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -69,6 +70,7 @@ constexpr Steps kSteps{
     .wide_lanes = &kWideLaneSteps,
     .floats = &kFloatSteps,
     .doubles = &kDoubleSteps,
+    .runs = &kRuns,
 };
 
 }  // namespace

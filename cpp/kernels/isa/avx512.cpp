@@ -8,8 +8,10 @@
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/avx512_rounding.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/draw_ops_avx512.hpp"
 #include "kernels/steps/float_ops_avx512.hpp"
 #include "kernels/steps/lane_loops.hpp"
+#include "kernels/steps/run_ops_avx512.hpp"
 
 namespace fxsim::isa {
 namespace {
@@ -31,11 +33,14 @@ struct Stream {
 
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()};
 
+constexpr Runs kRuns = make_runs<Run512>(&draw_run<DrawOps>);
+
 constexpr Steps kSteps{
     .lanes = &kLaneSteps,
     .wide_lanes = &kWideLaneSteps,
     .floats = &kFloatSteps,
     .doubles = &kDoubleSteps,
+    .runs = &kRuns,
 };
 
 constexpr Tiles kWords{
@@ -68,6 +73,8 @@ const Lanes32 kRound32 = kConverting;
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
   philox_fill<SideBySide<PhiloxOps, 2>>(key, first, groups, bits, out);
 }
+
+void draw_run(const DrawCall& call) { isa::draw_run<DrawOps>(call); }
 
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
   isa::add_shifted(values, count, shift, sums);

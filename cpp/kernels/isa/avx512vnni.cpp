@@ -3,6 +3,7 @@
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/isa.hpp"
+#include "kernels/steps/run_ops_avx512.hpp"
 #include "kernels/steps/word_loops.hpp"
 
 namespace fxsim::isa {
@@ -26,6 +27,14 @@ struct Ops : Avx512Ops {
   }
 };
 
+struct RunOps : Run512 {
+  static constexpr bool kSaturates = true;
+  static Vector multiply_saturate(Vector sum, Vector a, Vector b) { return _mm512_dpwssds_epi32(sum, a, b); }
+  static Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm512_dpwssd_epi32(sum, a, b); }
+};
+
+constexpr Runs kRuns = make_runs<RunOps>(&avx512::draw_run);
+
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()};
 
 constexpr Steps kSteps{
@@ -34,6 +43,7 @@ constexpr Steps kSteps{
     .floats = &avx512::kFloatSteps,
     .doubles = &avx512::kDoubleSteps,
     .words = &kWordSteps,
+    .runs = &kRuns,
 };
 
 constexpr Tiles kWords{

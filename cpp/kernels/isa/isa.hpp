@@ -10,6 +10,7 @@
 #include "kernels/isa/batch_norm_passes.hpp"
 #include "kernels/isa/lanes32.hpp"
 #include "kernels/isa/non_zero.hpp"
+#include "kernels/isa/runs.hpp"
 #include "kernels/isa/steps.hpp"
 #include "kernels/isa/tile.hpp"
 #include "rounding/philox.hpp"

@@ -171,12 +171,15 @@ struct LaneSteps {
   void (*align)(const Lane* from, std::int64_t count, int right, int left, bool add, Lane* to);
 };
 
+struct Runs;
+
 struct Steps {
   const LaneSteps<std::int32_t>* lanes;
   const LaneSteps<std::int64_t>* wide_lanes;
   const FloatSteps<float>* floats = nullptr;  // none: no fused multiply-add
   const FloatSteps<double>* doubles = nullptr;
   const WordSteps* words = nullptr;  // none: no addition that saturates 32-bit lanes
+  const Runs* runs = nullptr;        // none: no product of 16-bit words in 32-bit lanes
 };
 
 }  // namespace fxsim::isa

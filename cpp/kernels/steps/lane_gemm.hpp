@@ -12,21 +12,13 @@
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/gather.hpp"
 #include "kernels/generic/sequence.hpp"
-#include "kernels/generic/width.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/steps/events.hpp"
 #include "kernels/steps/lane_rule.hpp"
+#include "kernels/steps/run_rule.hpp"
 #include "numbers/aligned.hpp"
 
 namespace fxsim::steps {
-
-// Bits of the widest sum of a call's registers: that of two parts with a spare bit, which the addend of a rounding
-// never needs: what is held is a multiple of 2^t at least 2^t below its bound, and a register's own 2^t is counted in.
-inline int step_width(const GemmCall& call) {
-  GemmCall steps = call;
-  steps.bias = nullptr;
-  return generic::width_needed(steps);
-}
 
 inline bool lanes_fit(const GemmCall& call) {
   const auto word = [](const Format& f) { return f.wl <= (f.is_signed ? 32 : 31); };

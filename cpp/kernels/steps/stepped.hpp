@@ -6,6 +6,7 @@
 #include "kernels/steps/byte_gemm.hpp"
 #include "kernels/steps/float_gemm.hpp"
 #include "kernels/steps/lane_gemm.hpp"
+#include "kernels/steps/run_gemm.hpp"
 #include "kernels/steps/word_gemm.hpp"
 
 namespace fxsim::steps {
@@ -25,6 +26,7 @@ Events stepped(const GemmCall& call, const isa::Kernels& kernels) {
     }
   }
   if (generic::clamp_steps_fit(call, kernels)) return generic::clamp_gemm<I>(call, kernels);
+  if (steps.runs != nullptr && runs_fit(call)) return RunGemm<I>(call, kernels, *steps.runs).run();
   if (!lanes_fit(call)) return generic::step_gemm<I>(call, kernels);
   if (step_width(call) <= 32) return LaneGemm<std::int32_t, I>(call, kernels, *steps.lanes).run();
   return LaneGemm<std::int64_t, I>(call, kernels, *steps.wide_lanes).run();
