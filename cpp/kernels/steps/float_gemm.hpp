@@ -119,23 +119,21 @@ class FloatGemm {
     return std::sqrt(sum);
   }
 
-  // Raises norms[s] to that of every stretch s of a row of values.
-  void raise_norms(const T* values, double* norms) const {
-    for (std::int64_t k = 0; k < depth_; k += kStretch) {
-      double& largest = norms[k / kStretch];
-      largest = std::max(largest, norm(values + k, std::min(kStretch, depth_ - k)));
-    }
-  }
-
+  // A stretch at a time, which the first cache holds as it was and as it becomes.
   void fill_columns(std::int64_t g) {
-    std::vector<T> row(static_cast<std::size_t>(depth_));
-    T* out = columns_.data() + g * steps_.cols * depth_;
-    for (std::int64_t c = 0; c < steps_.cols; ++c) {
-      const std::int64_t column = g * steps_.cols + c;
-      std::fill(row.begin(), row.end(), T{0});
-      if (column < call_.out.cols) generic::gather<T>(call_.b, column, 0, depth_, T{0}, row.data());
-      for (std::int64_t k = 0; k < depth_; ++k) out[k * steps_.cols + c] = row[static_cast<std::size_t>(k)];
-      raise_norms(row.data(), column_norms_.data() + g * stretches());
+    std::vector<T> rows(static_cast<std::size_t>(steps_.cols * kStretch), T{0});
+    for (std::int64_t k0 = 0; k0 < depth_; k0 += kStretch) {
+      const std::int64_t depth = std::min(kStretch, depth_ - k0);
+      double& largest = column_norms_[static_cast<std::size_t>(g * stretches() + k0 / kStretch)];
+      for (std::int64_t c = 0; c < std::min<std::int64_t>(steps_.cols, call_.out.cols - g * steps_.cols); ++c) {
+        T* row = rows.data() + c * kStretch;
+        generic::gather<T>(call_.b, g * steps_.cols + c, k0, k0 + depth, T{0}, row);
+        largest = std::max(largest, norm(row, depth));
+      }
+      T* out = columns_.data() + (g * depth_ + k0) * steps_.cols;
+      for (std::int64_t k = 0; k < depth; ++k) {
+        for (std::int64_t c = 0; c < steps_.cols; ++c) *out++ = rows[static_cast<std::size_t>(c * kStretch + k)];
+      }
     }
   }
 
@@ -148,8 +146,12 @@ class FloatGemm {
     for (std::int64_t r = 0; r < rows; ++r) {
       T* row = panel.values.data() + r * row_stride_;
       generic::gather<T>(call_.a, first + r, 0, depth_, T{0}, row);
-      for (std::int64_t k = 0; k < depth_; ++k) row[k] *= scale;
-      raise_norms(row, panel.norms.data() + r / steps_.rows * stretches());
+      double* norms = panel.norms.data() + r / steps_.rows * stretches();
+      for (std::int64_t k = 0; k < depth_; k += kStretch) {
+        const std::int64_t depth = std::min(kStretch, depth_ - k);
+        for (std::int64_t j = k; j < k + depth; ++j) row[j] *= scale;
+        norms[k / kStretch] = std::max(norms[k / kStretch], norm(row + k, depth));
+      }
     }
     return panel;
   }
