@@ -74,9 +74,11 @@ def test_as_many_bits_dropped_as_a_word_holds(shared: Any, wl: int, random_bits:
 @pytest.mark.parametrize(
     "rounding", ["floor", "zero", "nearest_even", "away", fx.Stochastic(16), fx.Stochastic(3)], ids=str
 )
-@pytest.mark.parametrize("register", ["<31,0>", "<30,0>", "<27,-3>", "<20,-11>", "<6,-4>", "u<26,-3>", "<24,2>"])
+@pytest.mark.parametrize(
+    "register", ["<31,0>", "<30,0>", "<27,-3>", "<20,-11>", "<6,-4>", "<14,-4>", "<14,-6>", "u<26,-3>", "<24,2>"]
+)
 @pytest.mark.parametrize("forms", [("<16,0>", "<16,0>"), ("u<15,0>", "<16,0>"), ("u<16,0>", "<12,0>"),
-                                   ("<8,0>", "<8,0>"), ("<14,0>", "<3,0>")])  # fmt: skip
+                                   ("<12,0>", "u<16,0>"), ("<8,0>", "<8,0>"), ("<14,0>", "<3,0>")])  # fmt: skip
 def test_the_longest_words_and_sums(
     shared: Any, forms: tuple[str, str], register: str, rounding: str | fx.Stochastic, overflow: Any
 ) -> None:
