@@ -11,7 +11,7 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import keep, weight_step
+from fxsim.ops import keep, quantize_ops, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
 
@@ -131,7 +131,7 @@ class Weighted(Layer):
                 self.watch,
                 training,
             )
-            return self._quantize(number)
+            return self._quantize(torch.ops.fxsim.quantize_raw.default, number)
         step = weight_step.weight_step(self.weight, self.bias, self.steps, self.watch, training)
         key = (
             step,
@@ -145,7 +145,7 @@ class Weighted(Layer):
         )
         if self._kept is None or self._kept.key != key:
             with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
-                words = self._quantize(torch.tensor(step))
+                words = self._quantize(quantize_ops.quantize_raw, step)  # spares a way through the dispatcher
                 keep(words.weight)
             self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
         return self._kept.words
@@ -165,9 +165,9 @@ class Weighted(Layer):
         key = codes.gradient_key(self._seed, self._layer_id, int(call))
         return codes.after(y, x, self.weight, self._numerics, key)
 
-    def _quantize(self, step: Tensor) -> Words:
+    def _quantize(self, quantize_raw: Callable[..., tuple[Tensor, Tensor]], step: Tensor | int) -> Words:
         coded = codes.raws(self.weight.detach(), self._numerics)
-        weight, clipped = torch.ops.fxsim.quantize_raw.default(
+        weight, clipped = quantize_raw(
             self.weight.detach() if coded is None else coded,
             self._weight_text,
             self._signed_seed,
@@ -180,7 +180,7 @@ class Weighted(Layer):
         )
         if self.bias is None:
             return Words(weight, clipped, None, None)
-        bias, bias_clipped = torch.ops.fxsim.quantize_raw.default(
+        bias, bias_clipped = quantize_raw(
             self.bias.detach(),
             self._bias_text,
             self._signed_seed,

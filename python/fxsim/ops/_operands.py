@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import weakref
 from typing import Final, NamedTuple
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from fxsim import _core
 from fxsim.ops._geometry import View
@@ -29,11 +28,13 @@ ONCE: Final = Repeat(1, 0, 0, 0, 0, 0)
 class _Kept(NamedTuple):
     """What the core has of a tensor whose words stay as they are, by the view it was seen through."""
 
+    words: weakref.ref[Tensor]
     version: int
     operands: dict[tuple[object, ...], _core.Operand]
 
 
-_KEPT: Final[MutableMapping[Tensor, _Kept]] = WeakIdKeyDictionary()
+_KEPT: Final[dict[int, _Kept]] = {}
+"""By the tensor's id, for as long as it lives: torch's own weak dictionaries take ten times as long to look in."""
 
 
 def keep(words: Tensor) -> None:
@@ -41,16 +42,17 @@ def keep(words: Tensor) -> None:
 
     A change that torch sees is noticed, and what was kept is dropped.
     """
-    _KEPT[words] = _Kept(words._version, {})
+    key = id(words)
+    _KEPT[key] = _Kept(weakref.ref(words, lambda _: _KEPT.pop(key, None)), words._version, {})
 
 
 def operand(view: View) -> _core.Operand:
     """A view as the core takes it; of kept words, the one that holds what was packed of them."""
-    kept = _KEPT.get(view.data)
+    kept = _KEPT.get(id(view.data))
     if kept is None:
         return _new_operand(view, keep=False)
-    if kept.version != view.data._version:
-        del _KEPT[view.data]
+    if kept.words() is not view.data or kept.version != view.data._version:
+        del _KEPT[id(view.data)]
         return _new_operand(view, keep=False)
     seen = view[1:]
     found = kept.operands.get(seen)

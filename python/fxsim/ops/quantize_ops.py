@@ -78,7 +78,7 @@ def quantize_raw(
     seed: int,
     layer_id: int,
     role: int,
-    call: Tensor,
+    call: Tensor | int,
     index_order: str,
     mask: bool,
     layer: str,

@@ -34,7 +34,7 @@ def weight_step(weight: Tensor, bias: Tensor | None, steps: Tensor, watch: Tenso
         if changed:
             steps.add_(1)
         if (seen, seen_version) != now:
-            watch.copy_(torch.tensor(now))
+            watch.numpy()[:] = now
     return step + changed
 
 
