@@ -33,11 +33,6 @@ class Watch(TorchDispatchMode):
         self._record = record
         self._uncounted = uncounted
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Compiled code that runs here was compiled before: to step around the compiler op by op doubles the cost."""
-        return False
-
     def __torch_dispatch__(
         self,
         func: Any,

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -220,7 +221,7 @@ class Run:
             carrier = slot.carrier()
             if rule.l1 > 0.0:
                 total = total + rule.l1 * carrier.abs().sum()
-            self._nonzero[slot.name] = int(torch.count_nonzero(carrier.detach()))
+            self._nonzero[slot.name] = int(np.count_nonzero(carrier.detach().numpy()))
             tensors.append((self._format(slot).wl, self._nonzero[slot.name], carrier.numel()))
         if rule.word_length:
             total = total + word_length_penalty(tensors)
