@@ -13,6 +13,7 @@ from fxsim.formats import Format
 from fxsim.ops import _bridge, records
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site, publish_elementwise
+from fxsim.rounding import Quantizer
 
 INDEX_ORDERS: Final = ("c", "channels_last")
 
@@ -81,8 +82,14 @@ def empty_words(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
 
 
 def carrier(raw: Tensor, form: Format, dtype: torch.dtype) -> Tensor:
-    """raw * 2**-fl as floats: exact, or rounded to nearest even once where the dtype is too narrow."""
-    return raw.to(dtype).mul_(form.step)
+    """raw * 2**-fl as floats in raw's memory format: exact, or rounded to nearest even once by too narrow a dtype."""
+    if raw.dtype == torch.int64 or not (raw.is_contiguous() or is_channels_last(raw)):
+        return raw.to(dtype).mul_(form.step)
+    out = torch.empty_like(raw, dtype=dtype)
+    same = _bridge.quantizer(Quantizer(form, "floor", "wrap"))
+    nowhere = {"seed": 0, "stream": 0, "index_offset": 0}
+    _bridge.requantize(flat(raw), form.fl, flat(out), same, **nowhere, channels_last=False, count=False, name="carrier")
+    return out
 
 
 def straight_through(grad: Tensor, clipped: Tensor) -> Tensor:
