@@ -75,18 +75,19 @@ def test_as_many_bits_dropped_as_a_word_holds(shared: Any, wl: int, random_bits:
     "rounding", ["floor", "zero", "nearest_even", "away", fx.Stochastic(16), fx.Stochastic(3)], ids=str
 )
 @pytest.mark.parametrize(
-    "register", ["<31,0>", "<30,0>", "<27,-3>", "<20,-11>", "<6,-4>", "<14,-4>", "<14,-6>", "u<26,-3>", "<24,2>"]
+    "register", ["<32,0>", "<31,0>", "<27,-3>", "<20,-11>", "<6,-4>", "<14,-4>", "<14,-6>", "u<26,-3>", "<24,2>"]
 )
 @pytest.mark.parametrize("forms", [("<16,0>", "<16,0>"), ("u<15,0>", "<16,0>"), ("u<16,0>", "<12,0>"),
                                    ("<12,0>", "u<16,0>"), ("<8,0>", "<8,0>"), ("<14,0>", "<3,0>")])  # fmt: skip
 def test_the_longest_words_and_sums(
     shared: Any, forms: tuple[str, str], register: str, rounding: str | fx.Stochastic, overflow: Any
 ) -> None:
-    """Extreme operands, both signs, for as long as it takes to pass the ends of the register and of a lane."""
+    """Any operands, then extreme ones, for as long as it takes to pass the ends of the register and of a lane."""
     accumulator = fx.Accumulator(fx.Format.parse(register), rounding, overflow)
     a, b = (fx.Format.parse(each) for each in forms)
-    x, w = words(a, 4, 44, seed=1, kind="extreme"), words(b, 37, 44, seed=2, kind="extreme")
-    shared.same_everywhere(x, w, {"accumulator": accumulator, "key": fx.Key(5, 6)})
+    for kind in ("any", "extreme"):
+        x, w = words(a, 4, 44, seed=1, kind=kind), words(b, 37, 44, seed=2, kind=kind)
+        shared.same_everywhere(x, w, {"accumulator": accumulator, "key": fx.Key(5, 6)})
 
 
 @pytest.mark.parametrize("product_overflow", OVERFLOWS)
