@@ -47,6 +47,23 @@ def test_every_call_gives_the_bits_of_the_first(isa: str, number: int) -> None:
             assert torch.equal(kept, fresh[: len(batch)])
 
 
+@pytest.mark.parametrize("isa", fx.isa.available())
+def test_inputs_that_need_other_elements_of_the_words(isa: str) -> None:
+    """The same limbs serve narrow inputs; wide ones meet the sum of two limbs besides."""
+
+    def layer() -> fx.nn.Linear:
+        torch.manual_seed(0)
+        made = fx.nn.Linear(70, 9, numerics=fx.Numerics("<20,18>", "<20,14>"))
+        with torch.no_grad():
+            made.weight.mul_(8)
+        return made
+
+    fx.isa.force(isa)
+    kept, x = layer(), torch.randn(20, 70)
+    for inputs in (x / 64, x * 6, x / 64):
+        assert torch.equal(kept(inputs), layer()(inputs))
+
+
 @pytest.mark.parametrize("number", range(4))
 def test_an_update_is_seen(number: int) -> None:
     layer, x = layers()[number]
