@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -48,7 +49,7 @@ def treat(
         return TreatedGradient(rounded, vanished=not bool(rounded.any()))
     if rule.order == "normalize_first":
         gradient = _unit(gradient, norm(gradient))
-    rounded = _round(gradient, Quantizer(format, Stochastic(rule.random_bits), "saturate"), key, layer)
+    rounded = _round(gradient, _quantizer_text(format, rule.random_bits), key, layer)
     length = norm(rounded)
     return TreatedGradient(_unit(rounded, length), length == 0.0)
 
@@ -57,10 +58,15 @@ def _unit(x: Tensor, length: float) -> Tensor:
     return x / length if length > 0.0 else x
 
 
-def _round(x: Tensor, quantizer: Quantizer, key: Key, layer: str) -> Tensor:
+@lru_cache(maxsize=256)
+def _quantizer_text(format: Format, random_bits: int) -> str:
+    return str(Quantizer(format, Stochastic(random_bits), "saturate"))
+
+
+def _round(x: Tensor, quantizer: str, key: Key, layer: str) -> Tensor:
     order = "channels_last" if x.ndim > 2 else "c"
     rounded, _ = torch.ops.fxsim.quantize(
-        x, str(quantizer), signed64(key.seed), signed64(key.stream), 0, order, "pass", "round", layer
+        x, quantizer, signed64(key.seed), signed64(key.stream), 0, order, "pass", "round", layer
     )
     result: Tensor = rounded
     return result
