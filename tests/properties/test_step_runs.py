@@ -105,3 +105,25 @@ def test_products_in_a_register_of_their_own(
         for kind in ("any", "extreme"):
             x, w = words(form, 4, 37, seed=1, kind=kind), words(form, 23, 37, seed=2, kind=kind)
             shared.same_everywhere(x, w, {"accumulator": accumulator, "key": fx.Key(8, 9)})
+
+
+@pytest.mark.parametrize("rounding", ["floor", fx.Stochastic(16)], ids=str)
+@pytest.mark.parametrize(("wl", "refused"), [(12, True), (19, False)])
+@pytest.mark.parametrize("product", [None, 8, 17])
+def test_the_first_overflow_is_named_wherever_it_falls(
+    product: int | None, wl: int, refused: bool, rounding: str | fx.Stochastic
+) -> None:
+    """A register that reports overflows, of steps or of products, and one that has none to report."""
+    form = fx.Format(8, 0)
+    register = None if product is None else fx.Quantizer(fx.Format(product, 0), "floor", "error")
+    accumulator = fx.Accumulator(fx.Format(wl, -3), rounding, "error", product=register)
+    x, w = words(form, 40, 70, seed=3), words(form, 130, 70, seed=4)
+    results = []
+    for isa in fx.isa.available():
+        fx.isa.force(isa)
+        try:
+            results.append(str(fx.linear(x, w, accumulator=accumulator, key=fx.Key(1, 2)).raw.tolist()))
+        except OverflowError as error:
+            results.append(str(error))
+    assert len(set(results)) == 1
+    assert results[0].startswith("[[") != (refused or product == 8)

@@ -83,7 +83,14 @@ class RunGemm {
         [this](std::int64_t first, std::int64_t rows, Events& events) { run_rows(first, rows, events); });
   }
 
+  // Whether a register that reports overflows had one; the sequence alone tells where.
+  bool refuses(const Events& events) const {
+    return (product_.error && events.product_overflows > 0) || (inner_.error && events.step_overflows > 0);
+  }
+
  private:
+  bool counts(const RunRule& rule) const { return call_.count || rule.error; }
+
   // A block of rows: their words, what their registers hold, and what a run of one of them needs.
   struct Rows {
     std::int64_t first = 0, rows = 0;
@@ -165,12 +172,12 @@ class RunGemm {
     if (!exact) {
       call.rule = &product_.lanes;
       block.product.give(from, k, depth, call);
-      block.events.product_overflows += runs_.settle[product_.rounding][product_.limit][call_.count](call);
+      block.events.product_overflows += runs_.settle[product_.rounding][product_.limit][counts(product_)](call);
     }
     call.rule = &inner_.lanes;
     call.factor = std::int32_t{1} << scale_.entering;
     block.inner.give(from, k, depth, call);
-    block.events.step_overflows += runs_.step[exact][inner_.rounding][inner_.limit][call_.count](call);
+    block.events.step_overflows += runs_.step[exact][inner_.rounding][inner_.limit][counts(inner_)](call);
   }
 
   const GemmCall& call_;

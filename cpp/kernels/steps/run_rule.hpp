@@ -29,6 +29,7 @@ struct RunRule {
   bool draws = false;
   int fields = 0;  // of a random block
   int kept = 0;    // bits of U that the register sees
+  bool error = false;
 };
 
 template <class I>
@@ -40,6 +41,7 @@ RunRule run_rule(const generic::Register<I>& reg) {
   rule.lanes = lane_rule(q, drop);
   constexpr isa::RunLimit kLimits[isa::kLaneLimits] = {isa::kRunClamp, isa::kRunZero, isa::kRunWrap};
   rule.limit = kLimits[lane_limit(q)];
+  rule.error = q.error;
   if (drop == 0) return rule;
   if (q.stochastic) {
     rule.rounding = rule.lanes.base == 0 && rule.lanes.odd == 0 ? isa::kRunDraws : isa::kRunDrawsOdd;
@@ -70,7 +72,7 @@ RunScale run_scale(const generic::Registers<I>& registers) {
 inline bool runs_fit(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;
   if (!acc.inner || acc.at_end || acc.lanes != 1 || acc.chunk > 0) return false;
-  if (acc.inner->error || (acc.product && acc.product->error) || step_width(call) > 32) return false;
+  if (step_width(call) > 32) return false;
   const generic::Registers<std::int64_t> registers(call);
   if (!registers.product.exact && registers.inner.enter_shift != 0) return false;
   if (call.a.format.magnitude_bits() + run_scale(registers).rows > kRunWord) return false;
@@ -88,7 +90,7 @@ template <class I>
 void scale_to_ends(const GemmCall& call, const generic::Registers<I>& registers, RunRule& rule, RunScale& scale) {
   const Quantizer& q = registers.inner.quantizer;
   const bool steps = rule.rounding == isa::kRunDraws || (rule.rounding == isa::kRunExact && call.accumulator.product);
-  if (call.count || !steps || rule.limit != isa::kRunClamp || !q.format.is_signed || q.symmetric) return;
+  if (call.count || rule.error || !steps || rule.limit != isa::kRunClamp || !q.format.is_signed || q.symmetric) return;
   const int shift = 32 - q.format.wl - rule.lanes.drop;
   if (shift < 0 || (rule.draws && rule.lanes.draw_left + shift >= kRunWord)) return;
   if (registers.product.exact) {

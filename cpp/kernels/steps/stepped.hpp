@@ -26,7 +26,11 @@ Events stepped(const GemmCall& call, const isa::Kernels& kernels) {
     }
   }
   if (generic::clamp_steps_fit(call, kernels)) return generic::clamp_gemm<I>(call, kernels);
-  if (steps.runs != nullptr && runs_fit(call)) return RunGemm<I>(call, kernels, *steps.runs).run();
+  if (steps.runs != nullptr && runs_fit(call)) {
+    RunGemm<I> runs(call, kernels, *steps.runs);
+    const Events events = runs.run();
+    if (!runs.refuses(events)) return events;
+  }
   if (!lanes_fit(call)) return generic::step_gemm<I>(call, kernels);
   if (step_width(call) <= 32) return LaneGemm<std::int32_t, I>(call, kernels, *steps.lanes).run();
   return LaneGemm<std::int64_t, I>(call, kernels, *steps.wide_lanes).run();
