@@ -32,7 +32,7 @@ def _stub() -> dict[str, list[str]]:
 
 def _signature(doc: str) -> list[str]:
     """The argument names of the first line that pybind11 writes into a docstring."""
-    inside = doc.splitlines()[0].split("(", 1)[1].rsplit(")", 1)[0]
+    inside = doc.splitlines()[0].split(" -> ")[0].split("(", 1)[1].rsplit(")", 1)[0]
     flat = re.sub(r"\[[^\[\]]*\]", "", re.sub(r"\[[^\[\]]*\]", "", inside))
     flat = re.sub(r"\([^()]*\)", "", flat)
     names = [part.split(":")[0].split("=")[0].strip() for part in flat.split(",")]
@@ -48,8 +48,8 @@ def _core_names() -> dict[str, list[str]]:
             for member, value in vars(thing).items():
                 if isinstance(value, property):
                     found[f"{name}.{member}"] = ["self"]
-                elif member == "__init__" and name != "Events":
-                    found[f"{name}.__init__"] = _signature(value.__doc__)
+                elif member == "__init__" or not member.startswith("_"):
+                    found[f"{name}.{member}"] = _signature(value.__doc__)
         else:
             found[name] = _signature(thing.__doc__)
     return found
@@ -62,3 +62,4 @@ def test_the_stub_names_what_the_core_has() -> None:
 def test_a_signature_is_read_as_pybind11_writes_it() -> None:
     doc = "f(a: collections.abc.Sequence[int], *, b: tuple[int, int] = (0, 1), c: str = 'x') -> None\n"
     assert _signature(doc) == ["a", "b", "c"]
+    assert _signature("g(self: Events) -> Annotated[list[int], 'FixedSize(9)']\n") == ["self"]

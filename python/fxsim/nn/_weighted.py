@@ -145,7 +145,10 @@ class Weighted(Layer):
         )
         if self._kept is None or self._kept.key != key:
             with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
-                words = self._quantize(quantize_ops.quantize_raw, step)  # spares a way through the dispatcher
+                if torch._C._len_torch_dispatch_stack():
+                    words = self._quantize(torch.ops.fxsim.quantize_raw.default, torch.tensor(step))
+                else:  # nobody watches: spares a way through the dispatcher
+                    words = self._quantize(quantize_ops.quantize_raw, step)
                 keep(words.weight)
             self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
         return self._kept.words
