@@ -140,7 +140,8 @@ class ExactTiles {
   // where somebody counts those that are not.
   bool formats_bound() const {
     const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
-    return !call_.accumulator.inner && call_.a.depth() <= (call_.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
+    if (call_.accumulator.inner || bits > 31) return false;
+    return call_.a.depth() <= (call_.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
   }
 
   // |sum| <= the columns' largest sum of magnitudes times the pixels' largest magnitude.
