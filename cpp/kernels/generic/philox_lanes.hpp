@@ -12,6 +12,8 @@ namespace fxsim::isa {
 namespace {
 
 inline constexpr int kPhiloxRounds = 10;
+inline constexpr std::uint64_t kPhiloxFirst = 0xD2511F53;
+inline constexpr std::uint64_t kPhiloxSecond = 0xCD9E8D57;
 
 struct RoundKeys {
   std::uint64_t first[kPhiloxRounds];
@@ -31,27 +33,16 @@ inline RoundKeys round_keys(std::uint64_t seed) {
   return keys;
 }
 
-// The words of kPairs * 2 * Ops::kLanes blocks, word by word. Ops computes with vectors of 64-bit lanes; only the lower
-// halves of c0 to c3 are counters, the upper ones are never looked at. Blocks that are wanted agree with `first` in
-// their upper half: with what a caller keeps from call to call, the compiler need not multiply again in the first two
-// rounds.
-template <class Ops, int kPairs>
-[[gnu::always_inline]] inline void philox_words(const RoundKeys& keys, std::uint64_t stream, std::uint64_t upper,
-                                                std::uint32_t first, std::uint32_t (*word)[kPairs * 2 * Ops::kLanes]) {
+// The rounds from number kFrom on, of kSets vectors of counters.
+template <class Ops, int kFrom, int kSets>
+[[gnu::always_inline]] inline void philox_rounds(const RoundKeys& keys, typename Ops::Vector (&c0)[kSets],
+                                                 typename Ops::Vector (&c1)[kSets], typename Ops::Vector (&c2)[kSets],
+                                                 typename Ops::Vector (&c3)[kSets]) {
   using Vector = typename Ops::Vector;
-  constexpr int kSets = 2 * kPairs;
-  const Vector multiplier0 = Ops::broadcast(0xD2511F53);
-  const Vector multiplier1 = Ops::broadcast(0xCD9E8D57);
-  Vector c0[kSets], c1[kSets], c2[kSets], c3[kSets];
-#pragma GCC unroll 8
-  for (int s = 0; s < kSets; ++s) {
-    c0[s] = Ops::every_second(first + static_cast<std::uint32_t>(s / 2 * 2 * Ops::kLanes + s % 2));
-    c1[s] = Ops::broadcast(upper);
-    c2[s] = Ops::broadcast(stream);
-    c3[s] = Ops::upper(c2[s]);
-  }
+  const Vector multiplier0 = Ops::broadcast(kPhiloxFirst);
+  const Vector multiplier1 = Ops::broadcast(kPhiloxSecond);
 #pragma GCC unroll 16
-  for (int round = 0; round < kPhiloxRounds; ++round) {
+  for (int round = kFrom; round < kPhiloxRounds; ++round) {
     const Vector key0 = Ops::broadcast(keys.first[round]);
     const Vector key1 = Ops::broadcast(keys.second[round]);
 #pragma GCC unroll 8
@@ -64,6 +55,26 @@ template <class Ops, int kPairs>
       c3[s] = p0;
     }
   }
+}
+
+// The words of kPairs * 2 * Ops::kLanes blocks, word by word. Ops computes with vectors of 64-bit lanes; only the lower
+// halves of c0 to c3 are counters, the upper ones are never looked at. Blocks that are wanted agree with `first` in
+// their upper half: with what a caller keeps from call to call, the compiler need not multiply again in the first two
+// rounds.
+template <class Ops, int kPairs>
+[[gnu::always_inline]] inline void philox_words(const RoundKeys& keys, std::uint64_t stream, std::uint64_t upper,
+                                                std::uint32_t first, std::uint32_t (*word)[kPairs * 2 * Ops::kLanes]) {
+  using Vector = typename Ops::Vector;
+  constexpr int kSets = 2 * kPairs;
+  Vector c0[kSets], c1[kSets], c2[kSets], c3[kSets];
+#pragma GCC unroll 8
+  for (int s = 0; s < kSets; ++s) {
+    c0[s] = Ops::every_second(first + static_cast<std::uint32_t>(s / 2 * 2 * Ops::kLanes + s % 2));
+    c1[s] = Ops::broadcast(upper);
+    c2[s] = Ops::broadcast(stream);
+    c3[s] = Ops::upper(c2[s]);
+  }
+  philox_rounds<Ops, 0>(keys, c0, c1, c2, c3);
 #pragma GCC unroll 8
   for (int p = 0; p < kPairs; ++p) {
     Ops::store(word[0] + p * 2 * Ops::kLanes, Ops::merge(c0[2 * p], c0[2 * p + 1]));

@@ -20,8 +20,6 @@
 namespace fxsim::isa {
 namespace {
 
-inline constexpr std::uint64_t kPhiloxFirst = 0xD2511F53;
-inline constexpr std::uint64_t kPhiloxSecond = 0xCD9E8D57;
 inline constexpr std::uint64_t kLowerHalf = 0xFFFFFFFF;
 
 // Of sixteen blocks, as they enter the third round: w2 and w3 without the step's part, w0's product, w1 with the key.
@@ -93,7 +91,6 @@ void draw_fields(const DrawCall& call) {
   StepPart step;
   make_block_part<Ops::kLanes>(keys, call.key.stream, call.first, block);
   make_step_part(keys, call.key.stream, call.first, step);
-  const Vector multiplier0 = Ops::broadcast(kPhiloxFirst);
   const Vector multiplier1 = Ops::broadcast(kPhiloxSecond);
   const Vector cut = Ops::cut_to(call.kept);
   for (std::int64_t k = 0; k < call.depth; k += kSteps) {
@@ -109,20 +106,7 @@ void draw_fields(const DrawCall& call) {
       w2[s] = Ops::differ(Ops::load(block.upper + at), Ops::broadcast(step.lower[own]));
       w3[s] = Ops::load(block.lower + at);
     }
-#pragma GCC unroll 16
-    for (int round = 3; round < kPhiloxRounds; ++round) {
-      const Vector key0 = Ops::broadcast(keys.first[round]);
-      const Vector key1 = Ops::broadcast(keys.second[round]);
-#pragma GCC unroll 4
-      for (int s = 0; s < kAll; ++s) {
-        const Vector p = Ops::multiply(w0[s], multiplier0);
-        const Vector q = Ops::multiply(w2[s], multiplier1);
-        w0[s] = Ops::differ(Ops::upper(q), w1[s], key0);
-        w2[s] = Ops::differ(Ops::upper_too(p), w3[s], key1);
-        w1[s] = q;
-        w3[s] = p;
-      }
-    }
+    philox_rounds<Ops, 3>(keys, w0, w1, w2, w3);
 #pragma GCC unroll 2
     for (int s = 0; s < kAll; s += 2) {
       const Vector word[4] = {Ops::merge(w0[s], w0[s + 1]), Ops::merge(w1[s], w1[s + 1]), Ops::merge(w2[s], w2[s + 1]),
