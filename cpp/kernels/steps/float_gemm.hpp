@@ -178,8 +178,8 @@ class FloatGemm {
           call.rows = panel.values.data() + i * row_stride_ + k;
           call.held = held + i * steps_.cols;
           const double row_norm = panel.norms[static_cast<std::size_t>(i / steps_.rows * stretches() + k / kStretch)];
-          if (!run_free(call, row_norm * column_norm))
-            events.step_overflows += steps_.run[rule_.centred][call_.count](call);
+          if (run_free(call, row_norm * column_norm)) continue;
+          events.step_overflows += steps_.run[rule_.centred][call_.count](call);
         }
       }
       outputs.finish(tile, held, steps_.cols, events);
