@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/exact/extent.hpp"
+#include "kernels/exact/limb_choice.hpp"
 #include "kernels/exact/pack_store.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/rounded.hpp"
@@ -64,9 +65,10 @@ class ExactTiles {
   };
 
   void prepare() {
-    if (limbs_look_faster()) scheme_ = limbs();
+    const bool words = scheme_.tiles == kernels_.words && scheme_.one_limb();
+    if (words && !low_32_bits_decide(call_) && limbs_look_faster(scheme_, limbs(), columns_)) scheme_ = limbs();
     pack();
-    if (one_sum_ || (cut() && (!scheme_.one_limb() || !limbs_are_faster()))) return;
+    if (one_sum_ || (cut() && !(words && scheme_.one_limb() && limbs_are_faster(limbs(), classes_)))) return;
     scheme_ = limbs();
     pack();
     cut();
@@ -75,7 +77,8 @@ class ExactTiles {
   Scheme limbs() const { return limb_scheme(*kernels_.words, pixels_.format, columns_.format, call_.a.depth()); }
 
   void pack() {
-    const bool magnitudes = !wide_ && !formats_bound() && !is_word_mod_2_32(call_);
+    const bool formats_bound = formats_bound_sums(call_, pixels_.format, columns_.format);
+    const bool magnitudes = !wide_ && !formats_bound && !is_word_mod_2_32(call_);
     std::int64_t magnitude = 0;
     classes_.clear();
     for (const PixelClass& y : layout_.y.classes) {
@@ -89,9 +92,12 @@ class ExactTiles {
         classes_.push_back(std::move(own));
       }
     }
-    const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
-    const std::int64_t known = formats_bound() ? call_.a.depth() << bits : sum_bound(magnitude);
-    const std::int64_t bound = wide_ ? INT64_MAX : known;
+    std::int64_t bound = INT64_MAX;
+    if (formats_bound) {
+      bound = call_.a.depth() << (pixels_.format.magnitude_bits() + columns_.format.magnitude_bits());
+    } else if (!wide_) {
+      bound = sum_bound(pixels_.format, magnitude);
+    }
     one_sum_ = scheme_.one_limb() && (low_32_bits_decide(call_) || bound <= INT32_MAX);
     is_sum_itself_ = is_sum_itself(call_, bound);
     if (!one_sum_) return;
@@ -106,48 +112,6 @@ class ExactTiles {
 
   bool cut() {
     return std::all_of(classes_.begin(), classes_.end(), [&](TileClass& own) { return own.cut(scheme_); });
-  }
-
-  // Joining a segment with the sums in 64 bits takes about as long as multiplying sixteen groups.
-  bool limbs_are_faster(std::int64_t joins, std::int64_t groups) const {
-    constexpr std::int64_t kJoin = 16;
-    const Scheme other = limbs();
-    return joins * kJoin > groups * (static_cast<std::int64_t>(other.passes.count) - 1);
-  }
-
-  // By one column, before anything is packed.
-  bool limbs_look_faster() const {
-    if (scheme_.tiles != kernels_.words || !scheme_.one_limb() || low_32_bits_decide(call_)) return false;
-    if (scheme_.terms >= call_.a.depth() || columns_.rows() == 0) return false;
-    std::vector<std::int64_t> column(static_cast<std::size_t>(columns_.depth()));
-    generic::gather<std::int64_t>(columns_, columns_.rows() / 2, 0, columns_.depth(), 0, column.data());
-    std::int64_t magnitude = 0;
-    for (const std::int64_t value : column) magnitude += value < 0 ? -value : value;
-    return limbs_are_faster(magnitude / (INT32_MAX / scheme_.image_most), ceil_div(columns_.depth(), 2));
-  }
-
-  bool limbs_are_faster() const {
-    if (scheme_.tiles != kernels_.words) return false;
-    std::int64_t joins = 0, groups = 0;
-    for (const TileClass& own : classes_) {
-      joins += own.most_segments();
-      groups += own.all_groups();
-    }
-    return limbs_are_faster(joins, groups);
-  }
-
-  // Whether K * 2^(p + q) tells all there is to know of the sums: no register to fit, and floats carry them exactly
-  // where somebody counts those that are not.
-  bool formats_bound() const {
-    const int bits = pixels_.format.magnitude_bits() + columns_.format.magnitude_bits();
-    if (call_.accumulator.inner || bits > 31) return false;
-    return call_.a.depth() <= (call_.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
-  }
-
-  // |sum| <= the columns' largest sum of magnitudes times the pixels' largest magnitude.
-  std::int64_t sum_bound(std::int64_t magnitude) const {
-    const int bits = pixels_.format.magnitude_bits();
-    return magnitude > INT64_MAX >> bits ? INT64_MAX : magnitude << bits;
   }
 
   // What sums begin with: the offset's share taken off, and the bias where it is added as it is. Mod 2^32.

@@ -34,6 +34,20 @@ inline bool register_is_transparent(const GemmCall& call, std::int64_t bound) {
          !(acc.preload && call.bias != nullptr) && bound <= q.format.raw_max() && (!negative || -bound >= q.lowest());
 }
 
+// Whether K * 2^(p + q) tells all there is to know of the sums: no register to fit, and floats carry them exactly where
+// somebody counts those that are not.
+inline bool formats_bound_sums(const GemmCall& call, const Format& pixels, const Format& columns) {
+  const int bits = pixels.magnitude_bits() + columns.magnitude_bits();
+  if (call.accumulator.inner || bits > 31) return false;
+  return call.a.depth() <= (call.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
+}
+
+// |sum| <= the largest sum of a column's magnitudes times the pixels' largest magnitude.
+inline std::int64_t sum_bound(const Format& pixels, std::int64_t magnitude) {
+  const int bits = pixels.magnitude_bits();
+  return magnitude > INT64_MAX >> bits ? INT64_MAX : magnitude << bits;
+}
+
 // A register of 32 bits that wraps and rounds nothing: its word is the sum mod 2^32.
 inline bool is_word_mod_2_32(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;
