@@ -16,6 +16,7 @@ namespace {
 
 using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
 using BoolArray = py::array_t<bool, py::array::c_style>;
+using RepeatFields = std::array<std::int64_t, 6>;
 using Uint32Array = py::array_t<std::uint32_t, py::array::c_style>;
 
 MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) {
@@ -32,15 +33,19 @@ MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) 
           element_stride(out, 1, "gemm: out")};
 }
 
+Repeat make_repeat(const RepeatFields& fields, const std::string& name) {
+  if (fields[0] < 0) throw py::value_error(name + ": repeat begins with the number of products, and that is negative");
+  return {fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
+}
+
 Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
                    const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
                    std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
-                   const std::array<std::int64_t, 6>& repeat, bool count, const std::string& name) {
+                   const RepeatFields& repeat, bool count, const std::string& name) {
   if (a.view.depth() != b.view.depth()) {
     throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
                           std::to_string(b.view.depth()) + " in b; they must be equal");
   }
-  if (repeat[0] < 0) throw py::value_error("gemm: repeat begins with the number of products, and that is negative");
   if (bias && bias->size() != b.view.rows()) {
     throw py::value_error("gemm: bias has " + std::to_string(bias->size()) + " elements for " +
                           std::to_string(b.view.rows()) + " columns");
@@ -58,7 +63,7 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
   call.index_base = index_base;
   call.index_row_stride = index_row_stride;
   call.count = count;
-  call.repeat = {repeat[0], repeat[1], repeat[2], repeat[3], repeat[4], repeat[5]};
+  call.repeat = make_repeat(repeat, "gemm");
   Events events;
   {
     const py::gil_scoped_release unlocked;
@@ -110,14 +115,15 @@ void clear_kernel(py::array values, const BoolArray& mask) {
   }
 }
 
-MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const std::array<std::int64_t, 6>& repeat) {
+MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const RepeatFields& repeat) {
   const Pixels &of_a = a.view.pixels, &of_b = b.view.pixels;
   const bool alike = a.view.transposed == b.view.transposed && a.view.depth() == b.view.depth();
   if (!alike || (a.view.transposed && (of_a.n != of_b.n || of_a.y != of_b.y))) {
     throw py::value_error("count_macs: k runs over other things in a than in b; it takes operands of one product");
   }
+  const Repeat products = make_repeat(repeat, "count_macs");
   const py::gil_scoped_release unlocked;
-  return count_macs(a.view, b.view, {repeat[0], repeat[1], repeat[2], repeat[3], repeat[4], repeat[5]});
+  return count_macs(a.view, b.view, products);
 }
 
 }  // namespace
@@ -126,7 +132,7 @@ void register_kernels(py::module_& m) {
   m.def("gemm", &gemm_kernel, py::arg("a"), py::arg("b"), py::arg("out").noconvert(), py::arg("accumulator"),
         py::kw_only(), py::arg("bias").noconvert(), py::arg("bias_fl"), py::arg("output"), py::arg("output_rounds"),
         py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"),
-        py::arg("repeat") = std::array<std::int64_t, 6>{1, 0, 0, 0, 0, 0}, py::arg("count"), py::arg("name") = "gemm");
+        py::arg("repeat") = RepeatFields{1, 0, 0, 0, 0, 0}, py::arg("count"), py::arg("name") = "gemm");
 
   m.def(
       "quantize",

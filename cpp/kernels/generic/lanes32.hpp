@@ -79,8 +79,10 @@ bool round_short(const float* values, std::int64_t count, const Scale32& scale, 
     const bool follows = static_cast<float>(truncated) != cut;
     if constexpr (kIsAdder<Rounding>) {
       rounded[i] = (floor + static_cast<std::int32_t>(Rounding::addend(draw.u))) >> bits;
-      const std::uint32_t fraction = static_cast<std::uint32_t>(floor) & ~(~std::uint32_t{0} << bits);
-      if constexpr (kCounts) count_one(rounded[i], (fraction != 0) | follows, inexact, round_to_zero);
+      if constexpr (kCounts) {
+        const std::uint32_t fraction = static_cast<std::uint32_t>(floor) & ~(~std::uint32_t{0} << bits);
+        count_one(rounded[i], (fraction != 0) | follows, inexact, round_to_zero);
+      }
     } else {
       const std::uint32_t word = static_cast<std::uint32_t>(floor) | (follows ? 1U : 0U);
       const Residue32 r{.floor = static_cast<std::int32_t>(word) >> bits,

@@ -10,7 +10,7 @@ from torch import Tensor
 from fxsim.formats import Format
 from fxsim.ops import _bridge, records
 from fxsim.ops._plan import WordPlan
-from fxsim.ops._publish import EventSums, Site, publish_elementwise, sum_events
+from fxsim.ops._publish import EventSums, Site, publish_elementwise
 from fxsim.ops._words import restored
 
 
@@ -87,6 +87,6 @@ def emit_blocks(
         for first, values in blocks
     ]
     if count:
-        total = EventSums(**sum_events(events))
+        total = EventSums.of(events)
         publish_elementwise(site, str(a), plan.text, out.numel(), total, b="" if b is None else str(b), read=read)
     return restored(out, channels_last)

@@ -12,7 +12,7 @@ from fxsim.ops._looks import look_at
 from fxsim.ops._operands import ONCE, Repeat, operand
 from fxsim.ops._plan import ONE, GemmPlan
 from fxsim.ops._product import Batch, Product, Shape, repeat_of
-from fxsim.ops._publish import Site, non_zeros, sort_macs, sum_events
+from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
 from fxsim.ops.details import Detail
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
@@ -179,7 +179,7 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
                 nnz_a=non_zeros(grad),
                 elements_read=grad.numel(),
                 elements_written=channels,
-                **sum_events([events]),
+                **by_name(events),
             )
         )
     return out.view(channels)
@@ -272,5 +272,5 @@ def _record(
         elements_written=shape.out.numel(),
         detail=detail,
         **sort_macs(shape.m * shape.n * shape.k * shape.groups, macs),
-        **sum_events([events]),
+        **by_name(events),
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from fxsim.ops import records
+from fxsim.ops import _bridge, records
 from fxsim.ops.records import OpRecord, Pass
 
 EVENTS: Final = (
@@ -45,6 +45,11 @@ class EventSums(NamedTuple):
     random_draws: int = 0
     inexact_carriers: int = 0
 
+    @classmethod
+    def of(cls, events: Iterable[EventCounts]) -> EventSums:
+        """Of several calls."""
+        return cls(*map(sum, zip(cls(), *(each.counts() for each in events), strict=True)))
+
     def counts(self) -> Sequence[int]:
         """Numbers of EVENTS, in order."""
         return self
@@ -74,27 +79,12 @@ class Site(NamedTuple):
         return f"{self.layer}: {op}" if self.layer else op
 
 
-def sum_events(events: Sequence[EventCounts]) -> dict[str, Any]:
-    """The events of several calls together, by field of OpRecord."""
-    return dict(
-        zip(EVENTS, map(sum, zip(*(each.counts() for each in (EventSums(), *events)), strict=True)), strict=True)
-    )
+def by_name(events: EventCounts) -> dict[str, Any]:
+    """The events of a call, by field of OpRecord."""
+    return dict(zip(EVENTS, events.counts(), strict=True))
 
 
-class MacCounts(Protocol):
-    """What the core counts of the macs at no structural zero."""
-
-    @property
-    def valid(self) -> int: ...
-    @property
-    def a_met(self) -> int: ...
-    @property
-    def b_met(self) -> int: ...
-    @property
-    def both_met(self) -> int: ...
-
-
-def sort_macs(macs: int, counts: MacCounts) -> dict[str, Any]:
+def sort_macs(macs: int, counts: _bridge.MacCounts) -> dict[str, Any]:
     """`macs` of products by what their operands are, by field of OpRecord."""
     return {
         "macs": macs,
@@ -129,7 +119,7 @@ def publish_elementwise(
             output=output,
             elements_read=elements if read is None else read,
             elements_written=elements,
-            **sum_events([events]),
+            **by_name(events),
         )
     )
 

@@ -86,10 +86,24 @@ def carrier(raw: Tensor, form: Format, dtype: torch.dtype) -> Tensor:
     if raw.dtype == torch.int64 or not (raw.is_contiguous() or is_channels_last(raw)):
         return raw.to(dtype).mul_(form.step)
     out = torch.empty_like(raw, dtype=dtype)
-    same = _bridge.quantizer(Quantizer(form, "floor", "wrap"))
-    nowhere = {"seed": 0, "stream": 0, "index_offset": 0}
-    _bridge.requantize(flat(raw), form.fl, flat(out), same, **nowhere, channels_last=False, count=False, name="carrier")
+    _bridge.requantize(
+        flat(raw),
+        form.fl,
+        flat(out),
+        _unchanged(form),
+        seed=0,
+        stream=0,
+        index_offset=0,
+        channels_last=False,
+        count=False,
+        name="carrier",
+    )
     return out
+
+
+@lru_cache(maxsize=4096)
+def _unchanged(form: Format) -> _bridge.CoreQuantizer:
+    return _bridge.quantizer(Quantizer(form, "floor", "wrap"))
 
 
 def straight_through(grad: Tensor, clipped: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from fxsim.ops._geometry import Axis, View, matrix
 from fxsim.ops._operands import ONCE, operand
 from fxsim.ops._plan import Asked, gemm_plan
 from fxsim.ops._product import Product
-from fxsim.ops._publish import Site, sort_macs, sum_events
+from fxsim.ops._publish import Site, by_name, sort_macs
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpCounts, Pass
 from fxsim.rng import Key
@@ -160,7 +160,7 @@ def _execute(gemm: Gemm, asked: Asked, bias: FixedTensor | None) -> tuple[FixedT
     macs = _bridge.count_macs(operand(product.a), operand(product.b), ONCE)
     counts = OpCounts(
         **sort_macs(out.numel() * gemm.a.shape[1], macs),
-        **sum_events([events]),
+        **by_name(events),
         nnz_a=int(torch.count_nonzero(gemm.a.raw)),
         nnz_b=int(torch.count_nonzero(gemm.b.raw)),
         elements_read=gemm.a.raw.numel() + gemm.b.raw.numel() + (0 if bias is None else bias.raw.numel()),
