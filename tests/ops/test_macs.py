@@ -102,6 +102,15 @@ def test_every_product_of_a_convolution(
             assert together == {name: sum(each[name] for each in alone) for name in NAMES}
 
 
+def test_taps_that_run_channel_by_channel_against_a_matrix() -> None:
+    """K of both is one order, however each of them comes by it."""
+    conv = conv_shape("test", (2, 3, 4, 5), (4, 3, 3, 2), (1, 1), (1, 1), (1, 1), 1)
+    x, w = sparse(2, 3, 4, 5), sparse(4, 3, 3, 2)
+    a, _ = conv.forward(x, FORMAT, w, FORMAT, 0, True)
+    b = matrix(w.reshape(4, -1), FORMAT)
+    assert found(a, b) == one_by_one(a, b)
+
+
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64])
 def test_matrices_of_any_strides(isa: str, dtype: torch.dtype) -> None:
     full = sparse(9, 14, dtype=dtype)
@@ -119,8 +128,19 @@ def test_an_operand_that_every_product_shares() -> None:
     assert together == {name: sum(each[name] for each in alone) for name in NAMES}
 
 
+def test_elements_of_broadcast_operands_count_once() -> None:
+    form = Format(4, 0)
+    a, b = sparse(4, 1, 3, 10), sparse(5, 10, 2)
+    with fx.count(keep_order=True) as counts:
+        fx.matmul(fx.FixedTensor(a, form), fx.FixedTensor(b, form))
+    [record] = counts.ordered
+    assert (record.nnz_a, record.nnz_b) == (int(torch.count_nonzero(a)), int(torch.count_nonzero(b)))
+    assert record.nz_macs == int(((a != 0).long() @ (b != 0).long()).sum())
+    assert record.macs == 4 * 5 * 3 * 10 * 2
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("rows", [63, 64, 255, 256, 700])
+@pytest.mark.parametrize("rows", [63, 64, 255, 256, 700, 2040, 2048, 4100])
 def test_more_rows_than_a_byte_counts_and_than_a_task_takes(isa: str, rows: int, threads: int) -> None:
     torch.set_num_threads(threads)
     data = torch.ones(rows, 300, dtype=torch.int8)
