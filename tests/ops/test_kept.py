@@ -102,12 +102,14 @@ def test_nothing_outlives_the_words() -> None:
     layer, x = layers()[0]
     step(layer, x)
     alive = weakref.ref(layer._words(training=False).weight)
-    assert id(alive()) in _operands._KEPT
+    key = id(alive())
+    assert key in _operands._KEPT
     with torch.no_grad():
         layer.weight.add_(1)
     step(layer, x)
     gc.collect()
     assert alive() is None
+    assert key not in _operands._KEPT
 
 
 def test_the_words_of_a_layer_are_its_own() -> None:

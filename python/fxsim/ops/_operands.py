@@ -34,7 +34,8 @@ class _Kept(NamedTuple):
 
 
 _KEPT: Final[dict[int, _Kept]] = {}
-"""By the tensor's id, for as long as it lives: torch's own weak dictionaries take ten times as long to look in."""
+"""By the tensor's id; an entry goes with its tensor, before the id can be another's. Torch's own weak dictionaries take
+ten times as long to look in."""
 
 
 def keep(words: Tensor) -> None:
@@ -51,7 +52,7 @@ def operand(view: View) -> _core.Operand:
     kept = _KEPT.get(id(view.data))
     if kept is None:
         return _new_operand(view, keep=False)
-    if kept.words() is not view.data or kept.version != view.data._version:
+    if kept.version != view.data._version:
         del _KEPT[id(view.data)]
         return _new_operand(view, keep=False)
     seen = view[1:]
