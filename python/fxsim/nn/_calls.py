@@ -37,16 +37,24 @@ class Recent:
         return self._numbers.get(_digest(x)) if self._numbers else None
 
 
-def training_call(calls: Tensor, recent: Recent, x: Tensor) -> Tensor:
-    """The number of this training forward as int64 (); `calls` is advanced in place unless x is seen again."""
+def call_number(calls: Tensor, recent: Recent, x: Tensor, *, training: bool, executed: bool) -> Tensor | int:
+    """The number of this forward; a training forward advances `calls` in place, unless x is seen again.
+
+    executed: whether nothing is recorded here. The number is an int then, and torch sees no op; else int64 ().
+    """
+    if not training:
+        return int(calls) if executed else calls.clone()
     if in_backward():
         known = recent.recall(x)
         if known is not None:
-            return torch.tensor(known)
-    number = calls.clone()
+            return known
+    number = int(calls) if executed else calls.clone()
     if _may_be_repeated():
         recent.remember(x, int(number))
-    calls.add_(1)
+    if executed:
+        calls.numpy()[()] += 1
+    else:
+        calls.add_(1)
     return number
 
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from fxsim.nn._calls import Recent, training_call
+from fxsim.nn._calls import Recent, call_number
 from fxsim.numerics import Numerics
-from fxsim.ops import signed64
+from fxsim.ops import as_tensor, executed, signed64, straight
 from fxsim.ranges import RangedNumerics
 from fxsim.rng import LAYER_LIMIT
 
@@ -77,12 +77,21 @@ class Layer(torch.nn.Module):
 
     def _call(self, x: Tensor) -> Tensor:
         """The number of this forward, int64 ()."""
-        if self.training and not torch.compiler.is_compiling():
-            return training_call(self.calls, self._recent, x)
-        number = self.calls.clone()
-        if self.training:
-            self.calls.add_(1)
-        return number
+        return as_tensor(self._number(x))
+
+    def _number(self, x: Tensor) -> Tensor | int:
+        """The number of this forward: an int if an op on x goes `straight`, else int64 ()."""
+        if torch.compiler.is_compiling():
+            number = self.calls.clone()
+            if self.training:
+                self.calls.add_(1)
+            return number
+        if straight(x):
+            return call_number(self.calls, self._recent, x, training=self.training, executed=True)
+        if executed(x):
+            with torch._C._DisableTorchDispatch():  # counting forwards is nobody's arithmetic
+                return as_tensor(call_number(self.calls, self._recent, x, training=self.training, executed=True))
+        return as_tensor(call_number(self.calls, self._recent, x, training=self.training, executed=False))
 
     def _clips_input(self, x: Tensor) -> bool:
         """Whether the forward must keep where x left its range."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import keep, quantize_ops, weight_step
+from fxsim.ops import as_tensor, keep, quantize_ops, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
 
@@ -30,8 +30,7 @@ class _Kept(NamedTuple):
 
     key: tuple[object, ...]
     words: Words
-    weight: Tensor
-    bias: Tensor | None
+    held: list[torch.UntypedStorage]
 
 
 class Weighted(Layer):
@@ -123,16 +122,17 @@ class Weighted(Layer):
 
     def _words(self, *, training: bool) -> Words:
         """Weight and bias quantized under the present step; computed only if something changed since."""
+        weight, bias, steps, watch = self.weight, self.bias, self.steps, self.watch
         if torch.compiler.is_compiling():
             number = torch.ops.fxsim.weight_step.default(
-                self.weight.detach(),
-                self.bias.detach() if self.bias is not None else None,
-                self.steps,
-                self.watch,
-                training,
+                weight.detach(), None if bias is None else bias.detach(), steps, watch, training
             )
             return self._quantize(torch.ops.fxsim.quantize_raw.default, number)
-        step = weight_step.weight_step(self.weight, self.bias, self.steps, self.watch, training)
+        if torch._C._len_torch_dispatch_stack():
+            with torch._C._DisableTorchDispatch():  # counting steps is nobody's arithmetic
+                step = weight_step.weight_step(weight, bias, steps, watch, training)
+        else:
+            step = weight_step.weight_step(weight, bias, steps, watch, training)
         key = (
             step,
             self._seed,
@@ -140,18 +140,23 @@ class Weighted(Layer):
             self._weight_text,
             self._bias_text,
             self._clips,
-            weight_step.state_of(self.weight, self.bias),
-            self.weight.dtype,
+            weight_step.state_of(weight, bias),
+            weight.dtype,
         )
-        if self._kept is None or self._kept.key != key:
-            with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
-                if torch._C._len_torch_dispatch_stack():
-                    words = self._quantize(torch.ops.fxsim.quantize_raw.default, torch.tensor(step))
-                else:  # nobody watches: spares a way through the dispatcher
-                    words = self._quantize(quantize_ops.quantize_raw, step)
-                keep(words.weight)
-            self._kept = _Kept(key, words, self.weight.detach(), None if self.bias is None else self.bias.detach())
-        return self._kept.words
+        kept = self._kept
+        if kept is None or kept.key != key:
+            held = [each.untyped_storage() for each in (weight, bias) if each is not None]
+            kept = self._kept = _Kept(key, self._fresh_words(step), held)
+        return kept.words
+
+    def _fresh_words(self, step: int) -> Words:
+        with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
+            if torch._C._len_torch_dispatch_stack():
+                words = self._quantize(torch.ops.fxsim.quantize_raw.default, as_tensor(step))
+            else:  # nobody watches: spares a way through the dispatcher
+                words = self._quantize(quantize_ops.quantize_raw, step)
+            keep(words.weight)
+        return words
 
     def _operand(self) -> Tensor:
         """What the gradient of the weight's raws goes to."""
@@ -161,7 +166,7 @@ class Weighted(Layer):
         """The input as the op quantizes it."""
         return x if self._numerics.code == "round" else codes.before(x, self._numerics)
 
-    def _finish(self, y: Tensor, x: Tensor, call: Tensor) -> Tensor:
+    def _finish(self, y: Tensor, x: Tensor, call: Tensor | int) -> Tensor:
         """The layer's output from the op's."""
         if self._numerics.code == "round":
             return y
@@ -169,9 +174,10 @@ class Weighted(Layer):
         return codes.after(y, x, self.weight, self._numerics, key)
 
     def _quantize(self, quantize_raw: Callable[..., tuple[Tensor, Tensor]], step: Tensor | int) -> Words:
-        coded = codes.raws(self.weight.detach(), self._numerics)
+        given = self.weight.detach()
+        coded = codes.raws(given, self._numerics)
         weight, clipped = quantize_raw(
-            self.weight.detach() if coded is None else coded,
+            given if coded is None else coded,
             self._weight_text,
             self._signed_seed,
             self._layer_id,

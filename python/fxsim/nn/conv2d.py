@@ -8,6 +8,7 @@ from torch import Tensor
 from fxsim.nn._slab import first_sample
 from fxsim.nn._weighted import Weighted
 from fxsim.numerics import Numerics
+from fxsim.ops import conv2d_ops
 
 
 class Conv2d(Weighted, torch.nn.Conv2d):
@@ -74,8 +75,8 @@ class Conv2d(Weighted, torch.nn.Conv2d):
 
     def _convolve(self, x: Tensor) -> Tensor:
         words = self._words(training=self.training)
-        call = self._call(x)
-        y, _, _ = torch.ops.fxsim.conv2d.default(
+        call = self._number(x)
+        y, _, _ = conv2d_ops.FORWARD.way(isinstance(call, int))(
             self._shown(x),
             self._operand(),
             self.bias,

@@ -8,6 +8,7 @@ from torch import Tensor
 from fxsim.nn._slab import first_sample
 from fxsim.nn._weighted import Weighted
 from fxsim.numerics import Numerics
+from fxsim.ops import linear_ops
 
 
 class Linear(Weighted, torch.nn.Linear):
@@ -47,8 +48,8 @@ class Linear(Weighted, torch.nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """y = x times weight transposed, plus bias."""
         words = self._words(training=self.training)
-        call = self._call(x)
-        y, _, _ = torch.ops.fxsim.linear.default(
+        call = self._number(x)
+        y, _, _ = linear_ops.FORWARD.way(isinstance(call, int))(
             self._shown(x),
             self._operand(),
             self.bias,

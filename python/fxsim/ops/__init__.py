@@ -14,9 +14,10 @@ from fxsim.ops import (
     records,
     weight_step,
 )
-from fxsim.ops._library import signed64
+from fxsim.ops._library import as_tensor, signed64
 from fxsim.ops._operands import keep
 from fxsim.ops._publish import publish_update
+from fxsim.ops._straight import executed, straight
 from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
 from fxsim.ops.conv2d import conv2d, conv2d_dgrad, conv2d_wgrad
 from fxsim.ops.elementwise import add, clip, relu
@@ -31,6 +32,7 @@ __all__ = [
     "RangeStatistics",
     "RangeWords",
     "add",
+    "as_tensor",
     "avg_pool2d",
     "avg_pool2d_dgrad",
     "avg_pool2d_ops",
@@ -42,6 +44,7 @@ __all__ = [
     "conv2d_ops",
     "conv2d_wgrad",
     "elementwise_ops",
+    "executed",
     "fork_ops",
     "keep",
     "linear",
@@ -64,5 +67,6 @@ __all__ = [
     "requantize",
     "signed64",
     "statistics_format",
+    "straight",
     "weight_step",
 ]

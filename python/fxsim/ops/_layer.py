@@ -110,12 +110,20 @@ def int64(raw: Tensor | None) -> Tensor | None:
     return None if raw is None else raw.to(torch.int64)
 
 
-def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor], call: Tensor) -> None:
+def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor], call: Tensor | int) -> None:
     """Keep for backward what every layer op begins with, x's words, and the number of the call."""
     _, _, _, weight_raw, weight_clipped, _, bias_clipped, *_ = inputs
     _, x_raw, x_clipped = output
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, call)
+    given = isinstance(call, Tensor)
+    ctx.call = None if given else call
+    ctx.save_for_backward(x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, call if given else None)
+
+
+def saved(ctx: Any) -> tuple[Sequence[Tensor | None], Tensor | int]:
+    """What `save` kept: tensors, and the number of the call."""
+    *tensors, given = ctx.saved_tensors
+    return tensors, ctx.call if given is None else given
 
 
 def needed(ctx: Any) -> list[bool]:

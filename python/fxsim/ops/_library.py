@@ -8,13 +8,29 @@ autograd.Function over the core breaks compile and export.)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
+from torch import Tensor
 
 LIBRARY: Final = torch.library.Library("fxsim", "DEF")  # type: ignore[no-untyped-call]
 
 _WORD: Final = 1 << 64
+
+
+class Op(NamedTuple):
+    """An op as this package calls it.
+
+    overload: torch's. direct: the same without a way through the dispatcher, for tensors that go `straight`; a number
+    of a call may be an int there.
+    """
+
+    overload: Callable[..., Any]
+    direct: Callable[..., Any]
+
+    def way(self, straight: bool) -> Callable[..., Any]:
+        """What to call."""
+        return self.direct if straight else self.overload
 
 
 def define(
@@ -24,16 +40,18 @@ def define(
     *,
     setup_context: Callable[..., None] | None = None,
     backward: Callable[..., Any] | None = None,
-) -> None:
+) -> Op:
     """Add an op: its schema, CPU kernel, fake kernel, and the formula of its gradient if it has one."""
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
     LIBRARY.impl(name, kernel, "CPU")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"fxsim::{name}", fake, lib=LIBRARY)
-    if backward is not None:
-        overload = getattr(torch.ops.fxsim, name).default
-        differentiable = _differentiable(overload, kernel, setup_context, backward)
-        LIBRARY.impl(name, differentiable, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    overload = getattr(torch.ops.fxsim, name).default
+    if backward is None:
+        return Op(overload, kernel)
+    differentiable, direct = _differentiable(overload, kernel, setup_context, backward)
+    LIBRARY.impl(name, differentiable, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    return Op(overload, direct)
 
 
 def _differentiable(
@@ -41,16 +59,18 @@ def _differentiable(
     kernel: Callable[..., Any],
     setup_context: Callable[..., None] | None,
     backward: Callable[..., Any],
-) -> Callable[..., Any]:
-    """The kernel between autograd and the op, as `torch.library.register_autograd` makes it.
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The kernel between autograd and the op, as `torch.library.register_autograd` makes it; and for direct calls.
 
     That one looks up every argument's default at every call, a quarter of a millisecond for an op of fifteen
     arguments; ops of this library have no defaults.
     """
 
     def below(keyset: Any, arguments: tuple[Any, ...]) -> Any:
-        rest = keyset & torch._C._after_autograd_keyset
         with torch._C._AutoDispatchBelowAutograd():
+            if keyset is None:
+                return kernel(*arguments)
+            rest = keyset & torch._C._after_autograd_keyset
             if rest.highestPriorityTypeId() == torch._C.DispatchKey.CPU:
                 return kernel(*arguments)  # nobody between: spares a way through the dispatcher
             return overload.redispatch(rest, *arguments)
@@ -72,7 +92,15 @@ def _differentiable(
             return Differentiable.apply(keyset, *arguments)  # type: ignore[no-untyped-call]
         return below(keyset, arguments)
 
-    return differentiable
+    # Function.apply itself looks for functorch's dead wrappers in every argument, and what goes straight has none.
+    apply = super(torch.autograd.Function, Differentiable).apply
+
+    def direct(*arguments: Any) -> Any:
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+            return apply(None, *arguments)  # type: ignore[no-untyped-call]
+        return below(None, arguments)
+
+    return differentiable, direct
 
 
 def refuse_second_derivative(ctx: Any, *grads: object) -> None:
@@ -89,3 +117,13 @@ def refuse_second_derivative(ctx: Any, *grads: object) -> None:
 def signed64(word: int) -> int:
     """A 64-bit word as the signed integer of the same bits: what an op's `int` can hold."""
     return word - _WORD if word >= _WORD >> 1 else word
+
+
+def as_tensor(call: Tensor | int) -> Tensor:
+    """The number of a call as an op's overload takes it, int64 (); no mode sees it made."""
+    if isinstance(call, Tensor):
+        return call
+    if torch.compiler.is_compiling():
+        return torch.tensor(call)
+    with torch._C._DisableTorchDispatch():
+        return torch.tensor(call)

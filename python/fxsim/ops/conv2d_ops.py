@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -12,9 +12,10 @@ from fxsim.formats import Format
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import Conv, conv_shape, matrix, output_size
 from fxsim.ops._layer import Backward, Forward
-from fxsim.ops._library import define, refuse_second_derivative
+from fxsim.ops._library import as_tensor, define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
+from fxsim.ops._straight import straight
 from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
 
@@ -34,7 +35,7 @@ def conv2d(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -84,7 +85,7 @@ def conv2d_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -216,7 +217,7 @@ def _fake_conv2d(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -244,7 +245,7 @@ def _fake_conv2d_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -268,12 +269,14 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     needs = _layer.needed(ctx)
     if grad is None or not any(needs):
         return (None,) * 19
-    *tensors, call = ctx.saved_tensors
-    gradients = torch.ops.fxsim.conv2d_backward.default(grad, *tensors, needs, *ctx.settings, call, *ctx.place)
+    tensors, call = _layer.saved(ctx)
+    direct = straight(grad)
+    number = call if direct else as_tensor(call)
+    gradients = BACKWARD.way(direct)(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
     return (*_layer.chosen(gradients, needs), *[None] * 16)
 
 
-define(
+FORWARD: Final = define(
     "conv2d(Tensor x, Tensor weight, Tensor? bias, Tensor weight_raw, Tensor weight_clipped, Tensor? bias_raw, "
     "Tensor? bias_clipped, int[] stride, int[] padding, int[] dilation, int groups, str numerics, int seed, "
     "int layer_id, Tensor call, bool evaluation, int index_offset, str layer, bool mask) -> (Tensor, Tensor, Tensor)",
@@ -282,7 +285,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+BACKWARD: Final = define(
     "conv2d_backward(Tensor grad, Tensor x_raw, Tensor x_clipped, Tensor weight_raw, Tensor weight_clipped, "
     "Tensor? bias_clipped, bool[] needs, int[] stride, int[] padding, int[] dilation, int groups, str numerics, "
     "int seed, int layer_id, Tensor call, int index_offset, str layer) -> (Tensor, Tensor, Tensor)",

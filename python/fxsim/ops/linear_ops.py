@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -12,9 +12,10 @@ from fxsim.formats import Format
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import matrix
 from fxsim.ops._layer import Backward, Forward
-from fxsim.ops._library import define, refuse_second_derivative
+from fxsim.ops._library import as_tensor, define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
+from fxsim.ops._straight import straight
 from fxsim.ops.linear import batch_of, rows_of
 from fxsim.rng import Role
 
@@ -30,7 +31,7 @@ def linear(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -79,7 +80,7 @@ def linear_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,7 +164,7 @@ def _fake_linear(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -188,7 +189,7 @@ def _fake_linear_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -202,22 +203,22 @@ def _fake_linear_backward(
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     *_, numerics, seed, layer_id, call, _evaluation, index_offset, layer, _mask = inputs
     _layer.save(ctx, inputs, output, call)
-    ctx.arguments = (numerics, seed, layer_id, index_offset, layer)
+    ctx.settings = (numerics, seed, layer_id)
+    ctx.place = (index_offset, layer)
 
 
 def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
     needs = _layer.needed(ctx)
     if grad is None or not any(needs):
         return (None,) * 15
-    *tensors, call = ctx.saved_tensors
-    numerics, seed, layer_id, index_offset, layer = ctx.arguments
-    gradients = torch.ops.fxsim.linear_backward.default(
-        grad, *tensors, needs, numerics, seed, layer_id, call, index_offset, layer
-    )
+    tensors, call = _layer.saved(ctx)
+    direct = straight(grad)
+    number = call if direct else as_tensor(call)
+    gradients = BACKWARD.way(direct)(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
     return (*_layer.chosen(gradients, needs), *[None] * 12)
 
 
-define(
+FORWARD: Final = define(
     "linear(Tensor x, Tensor weight, Tensor? bias, Tensor weight_raw, Tensor weight_clipped, Tensor? bias_raw, "
     "Tensor? bias_clipped, str numerics, int seed, int layer_id, Tensor call, bool evaluation, int index_offset, "
     "str layer, bool mask) -> (Tensor, Tensor, Tensor)",
@@ -226,7 +227,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+BACKWARD: Final = define(
     "linear_backward(Tensor grad, Tensor x_raw, Tensor x_clipped, Tensor weight_raw, Tensor weight_clipped, "
     "Tensor? bias_clipped, bool[] needs, str numerics, int seed, int layer_id, Tensor call, int index_offset, "
     "str layer) -> (Tensor, Tensor, Tensor)",

@@ -29,11 +29,12 @@ def weight_step(weight: Tensor, bias: Tensor | None, steps: Tensor, watch: Tenso
     if seen == BY_HAND:
         return step
     now = state_of(weight, bias)
-    changed = seen == CHANGED or (seen != FRESH and (seen, seen_version) != now)
+    moved = (seen, seen_version) != now
+    changed = seen == CHANGED or (seen != FRESH and moved)
     if training:
         if changed:
-            steps.add_(1)
-        if (seen, seen_version) != now:
+            steps.numpy()[()] += 1
+        if moved:
             watch.numpy()[:] = now
     return step + changed
 
