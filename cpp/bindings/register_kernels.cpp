@@ -73,9 +73,18 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
   return events;
 }
 
+WordCounts* checked_words(WordCounts* words, const py::array& out) {
+  if (words == nullptr) return nullptr;
+  checked_storage(out, Accept::kIntegers, "quantize: out, whose words are counted,");
+  const auto& [n, y, x, c] = words->shape;
+  if (n * y * x * c != out.size()) throw py::value_error("quantize: words has counts of another number of elements");
+  if (words->total != 0) throw py::value_error("quantize: words has counts already; give each call its own");
+  return words;
+}
+
 Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, const std::optional<BoolArray>& clipped,
                     const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
-                    bool channels_last, bool count, const std::string& name) {
+                    bool channels_last, bool count, WordCounts* words, const std::string& name) {
   QuantizeCall call;
   call.in = strided(in, accept, "quantize: input");
   call.fl = fl;
@@ -92,6 +101,7 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
   call.key = {seed, stream};
   call.index_offset = index_offset;
   call.count = count;
+  call.words = checked_words(words, out);
   Events events;
   {
     const py::gil_scoped_release unlocked;
@@ -115,15 +125,16 @@ void clear_kernel(py::array values, const BoolArray& mask) {
   }
 }
 
-MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const RepeatFields& repeat) {
-  const Pixels &of_a = a.view.pixels, &of_b = b.view.pixels;
+MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const RepeatFields& repeat, const WordCounts* of_a,
+                      const WordCounts* of_b) {
+  const Pixels &pixels_a = a.view.pixels, &pixels_b = b.view.pixels;
   const bool alike = a.view.transposed == b.view.transposed && a.view.depth() == b.view.depth();
-  if (!alike || (a.view.transposed && (of_a.n != of_b.n || of_a.y != of_b.y))) {
+  if (!alike || (a.view.transposed && (pixels_a.n != pixels_b.n || pixels_a.y != pixels_b.y))) {
     throw py::value_error("count_macs: k runs over other things in a than in b; it takes operands of one product");
   }
   const Repeat products = make_repeat(repeat, "count_macs");
   const py::gil_scoped_release unlocked;
-  return count_macs(a.view, b.view, products);
+  return count_macs(a.view, b.view, products, of_a, of_b);
 }
 
 }  // namespace
@@ -138,13 +149,13 @@ void register_kernels(py::module_& m) {
       "quantize",
       [](const py::array& x, py::array out, const std::optional<BoolArray>& clipped, const Quantizer& quantizer,
          std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset, bool channels_last, bool count,
-         const std::string& name) {
+         WordCounts* words, const std::string& name) {
         return run_quantize(x, Accept::kFloats, 0, out, clipped, quantizer, seed, stream, index_offset, channels_last,
-                            count, name);
+                            count, words, name);
       },
       py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("clipped").noconvert(), py::arg("quantizer"),
       py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0, py::arg("channels_last") = false,
-      py::arg("count") = true, py::arg("name") = "quantize");
+      py::arg("count") = true, py::arg("words") = nullptr, py::arg("name") = "quantize");
 
   m.def(
       "requantize",
@@ -152,7 +163,7 @@ void register_kernels(py::module_& m) {
          const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream, std::int64_t index_offset,
          bool channels_last, bool count, const std::string& name) {
         return run_quantize(raw, Accept::kIntegers, fl, out, clipped, quantizer, seed, stream, index_offset,
-                            channels_last, count, name);
+                            channels_last, count, nullptr, name);
       },
       py::arg("raw").noconvert(), py::arg("fl"), py::arg("out").noconvert(), py::arg("clipped").noconvert(),
       py::arg("quantizer"), py::kw_only(), py::arg("seed"), py::arg("stream"), py::arg("index_offset") = 0,
@@ -160,7 +171,8 @@ void register_kernels(py::module_& m) {
 
   m.def("clear", &clear_kernel, py::arg("values").noconvert(), py::arg("mask").noconvert());
 
-  m.def("count_macs", &macs_kernel, py::arg("a"), py::arg("b"), py::arg("repeat"));
+  m.def("count_macs", &macs_kernel, py::arg("a"), py::arg("b"), py::arg("repeat"), py::arg("of_a") = nullptr,
+        py::arg("of_b") = nullptr);
 
   m.def(
       "philox_fill",

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -90,6 +91,13 @@ BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const 
   return {std::move(data), view, std::move(store)};
 }
 
+WordCounts make_word_counts(const WordCounts::Shape& shape) {
+  if (std::ranges::min(shape) < 0 || !WordCounts::holds(shape)) {
+    throw py::value_error("WordCounts: shape is (n, y, x, c) of at most 2^32 - 1 pixels of at most 65535 channels");
+  }
+  return WordCounts(shape);
+}
+
 // In the order of Python's table of events.
 std::array<std::int64_t, 9> counts_of(const Events& e) {
   return {e.product_overflows, e.step_overflows, e.outer_overflows, e.preload_overflows, e.output_overflows,
@@ -118,6 +126,10 @@ void register_types(py::module_& m) {
       .def_property_readonly("k", [](const BoundOperand& o) { return o.view.depth(); });
 
   py::class_<Events>(m, "Events").def(py::init<>()).def("counts", &counts_of).def_readonly("clipped", &Events::clipped);
+
+  py::class_<WordCounts>(m, "WordCounts")
+      .def(py::init(&make_word_counts), py::arg("shape"))
+      .def_static("holds", &WordCounts::holds, py::arg("shape"));
 
   py::class_<MacCounts>(m, "MacCounts")
       .def(py::init<>())

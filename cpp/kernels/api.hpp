@@ -13,6 +13,8 @@
 
 namespace fxsim {
 
+struct WordCounts;
+
 // An accumulator with no default left open; a register that is absent is exact.
 struct Accumulator {
   std::optional<Quantizer> product;
@@ -99,7 +101,7 @@ struct GemmCall {
 };
 
 // out[i] <- Quantize(in[i]) in the array's own C order; `out` and `clipped` are contiguous in that order. Integers in
-// are raws of fractional length `fl`.
+// are raws of fractional length `fl`. `words`, of as many integers as there are, counts those of `out`.
 struct QuantizeCall {
   StridedArray in;
   int fl = 0;
@@ -110,6 +112,7 @@ struct QuantizeCall {
   Key key;
   std::int64_t index_offset = 0;
   bool count = false;  // events are wanted; without, only faults, draws and what a mask shows are sure
+  WordCounts* words = nullptr;
 };
 
 Events gemm(const GemmCall& call);

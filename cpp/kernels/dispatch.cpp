@@ -9,6 +9,7 @@
 #include "kernels/generic/batch_norm.hpp"
 #include "kernels/generic/gemm.hpp"
 #include "kernels/generic/macs.hpp"
+#include "kernels/generic/word_counter.hpp"
 #include "kernels/isa/list.hpp"
 #include "kernels/macs.hpp"
 #include "kernels/reference/reference.hpp"
@@ -92,14 +93,20 @@ Events gemm(const GemmCall& call) {
   return events ? *events : run_repeated(call, run);
 }
 
-MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat) {
+MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, const WordCounts* of_a,
+                     const WordCounts* of_b) {
   const isa::Kernels* kernels = use();
-  return generic::count_macs(a, b, repeat, *(kernels == nullptr ? isa::kPortable : *kernels).non_zero);
+  return generic::count_macs(a, b, repeat, of_a, of_b, *(kernels == nullptr ? isa::kPortable : *kernels).non_zero);
 }
 
 Events quantize(const QuantizeCall& call) {
-  const isa::Kernels* kernels = use();
-  return kernels == nullptr ? reference::quantize(call) : generic::quantize(call, *kernels);
+  if (const isa::Kernels* kernels = use()) return generic::quantize(call, *kernels);
+  const Events events = reference::quantize(call);
+  if (call.words != nullptr) {
+    generic::WordCounter counter(*call.words, call.out, call.out_storage, *isa::kPortable.non_zero);
+    for (std::int64_t task = 0; task < counter.tasks(); ++task) counter.run(task, [](std::int64_t, std::int64_t) {});
+  }
+  return events;
 }
 
 void batch_statistics(const BatchStatisticsCall& call) { generic::batch_statistics(call, batch_norm_passes()); }

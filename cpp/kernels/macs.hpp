@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/api.hpp"
+#include "kernels/word_counts.hpp"
 #include "numbers/operand.hpp"
 
 namespace fxsim {
@@ -29,6 +30,8 @@ struct MacCounts {
 };
 
 // Of the products that `repeat` makes of a and b, which have one depth, and k run over taps in both or pixels in both.
-MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat);
+// Where the counts of all words that an operand shows are given, and are of its shape, they are taken for looked up.
+MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, const WordCounts* of_a = nullptr,
+                     const WordCounts* of_b = nullptr);
 
 }  // namespace fxsim

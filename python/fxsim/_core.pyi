@@ -88,6 +88,14 @@ class Events:
     @property
     def clipped(self) -> int: ...
 
+class WordCounts:
+    """How many words of an array (n, y, x, c) are not 0, along its images and its channels; `quantize` fills it."""
+
+    def __init__(self, shape: Sequence[int]) -> None: ...
+    @staticmethod
+    def holds(shape: Sequence[int]) -> bool:
+        """Whether the counts of such an array fit their types."""
+
 class MacCounts:
     """Macs at no structural zero, and of them those whose operand a, b, or both are not 0; elements that are not 0.
 
@@ -150,13 +158,15 @@ def quantize(
     index_offset: int = 0,
     channels_last: bool = False,
     count: bool = True,
+    words: WordCounts | None = None,
     name: str = "quantize",
 ) -> Events:
     """Quantizes a float32 or float64 array, element numbers in its own C order.
 
     `out` (integers, or floats for carriers) and `clipped` (True where the rounded integer lay outside the range) are
     C-contiguous arrays of x's shape. `channels_last` says that x's axes are (n, spatial..., c), for messages only. Without
-    `count` no event is counted but random draws and, where there is a mask, `clipped`.
+    `count` no event is counted but random draws and, where there is a mask, `clipped`. `words`, new and of as many
+    elements, is filled with the counts of `out`, which holds integers then.
 
     Raises ValueError for NaN, OverflowError for what the overflow mode refuses; the arrays then hold no result.
     """
@@ -224,8 +234,17 @@ def batch_norm_relu_backward(
 def clear(values: _Reals, mask: npt.NDArray[np.bool_]) -> None:
     """values[i] = 0 where mask[i]. Both C-contiguous and of one shape; values float32 or float64."""
 
-def count_macs(a: Operand, b: Operand, repeat: tuple[int, int, int, int, int, int]) -> MacCounts:
-    """Macs of the products that `gemm` makes of these, by what their operands are."""
+def count_macs(
+    a: Operand,
+    b: Operand,
+    repeat: tuple[int, int, int, int, int, int],
+    of_a: WordCounts | None = None,
+    of_b: WordCounts | None = None,
+) -> MacCounts:
+    """Macs of the products that `gemm` makes of these, by what their operands are.
+
+    of_a, of_b: counts of the words of a and b; used for one product of all of them as they stand in memory.
+    """
 
 def philox_fill(
     seed: int, stream: int, start: int, bits: int, site: int, ordinal: int, out: npt.NDArray[np.uint32]

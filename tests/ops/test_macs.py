@@ -14,6 +14,7 @@ from fxsim.ops import _bridge
 from fxsim.ops._geometry import View, conv_shape, matrix
 from fxsim.ops._operands import ONCE, Repeat, operand
 from fxsim.ops._product import Batch, Product, repeat_of
+from fxsim.rounding import Quantizer
 
 FORMAT = Format(6, 2)
 NAMES = ("valid", "a_met", "b_met", "both_met", "nnz_a", "nnz_b")
@@ -62,9 +63,29 @@ def one_by_one(a: View, b: View) -> dict[str, int]:
     return sums
 
 
-def found(a: View, b: View, repeat: Repeat = ONCE) -> dict[str, int]:
-    counts = _bridge.count_macs(operand(a), operand(b), repeat)
+def found(a: View, b: View, repeat: Repeat = ONCE, *of: _bridge.WordCounts | None) -> dict[str, int]:
+    counts = _bridge.count_macs(operand(a), operand(b), repeat, *of)
     return {name: getattr(counts, name) for name in NAMES}
+
+
+def counted(words: torch.Tensor) -> _bridge.WordCounts:
+    """Counts of integers (N, C, H, W) as the quantizer makes them, of channels that are last."""
+    images = words.permute(0, 2, 3, 1)
+    counts = _bridge.WordCounts(images.shape)
+    _bridge.quantize(
+        images.float(),
+        torch.empty(images.shape, dtype=torch.int8),
+        None,
+        _bridge.quantizer(Quantizer(Format(8, 0))),
+        seed=0,
+        stream=0,
+        index_offset=0,
+        channels_last=True,
+        count=True,
+        words=counts,
+        name="test",
+    )
+    return counts
 
 
 def sparse(*shape: int, dtype: torch.dtype = torch.int8) -> torch.Tensor:
@@ -100,6 +121,25 @@ def test_every_product_of_a_convolution(
             assert [found(*views(i)) for i in range(groups)] == alone
             together = found(*views(0), repeat_of(batch, batch.at(0)))
             assert together == {name: sum(each[name] for each in alone) for name in NAMES}
+        if groups == 1:
+            of_x, of_g = counted(x), counted(g)
+            for views, of in zip(products, ((of_x, None), (of_x, None), (of_g, None), (of_g, of_x)), strict=True):
+                assert found(*views(0), ONCE, *of) == one_by_one(*views(0))
+
+
+def test_counts_of_other_words_are_not_used() -> None:
+    conv = conv_shape("test", (3, 8, 5, 6), (4, 8, 3, 2), (1, 1), (1, 1), (1, 1), 1)
+    x, w = sparse(3, 5, 6, 8).permute(0, 3, 1, 2), sparse(4, 8, 3, 2)
+    a, b = conv.forward(x, FORMAT, w, FORMAT, 0, False)
+    expected = one_by_one(a, b)
+    for other in ((2, 8, 5, 6), (3, 8, 6, 5), (3, 8, 5, 7), (3, 16, 5, 6)):
+        assert found(a, b, ONCE, counted(sparse(*other))) == expected
+    of_x = counted(torch.zeros(3, 8, 5, 6))
+    strided = torch.zeros(3, 5, 12, 8, dtype=torch.int8)[:, :, ::2].permute(0, 3, 1, 2).copy_(x)
+    for same in (x.contiguous(), strided):
+        assert found(*conv.forward(same, FORMAT, w, FORMAT, 0, False), ONCE, of_x) == expected
+    repeat = Repeat(2, 0, 0, 0, 0, 0)
+    assert found(a, b, repeat, of_x) == {name: 2 * value for name, value in expected.items()}
 
 
 def test_taps_that_run_channel_by_channel_against_a_matrix() -> None:

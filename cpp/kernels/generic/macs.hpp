@@ -6,6 +6,7 @@
 
 namespace fxsim::generic {
 
-MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, const isa::NonZero& kernels);
+MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, const WordCounts* of_a,
+                     const WordCounts* of_b, const isa::NonZero& kernels);
 
 }  // namespace fxsim::generic

@@ -44,13 +44,13 @@ inline std::uint64_t word_at(const std::uint8_t* flags) {
 }
 
 // Of pixels of kWords words; a byte of their sum is at most kWords.
-template <int kWords>
-void sum_pixels(const std::uint8_t* __restrict flags, std::int64_t pixels, std::uint32_t* __restrict counts) {
+template <int kWords, class Count>
+void sum_pixels(const std::uint8_t* __restrict flags, std::int64_t pixels, Count* __restrict counts) {
   static_assert(kWords <= 31);
   for (std::int64_t i = 0; i < pixels; ++i) {
     std::uint64_t sums = 0;
     for (int j = 0; j < kWords; ++j) sums += word_at(flags + (i * kWords + j) * kWord);
-    counts[i] = sum_bytes(sums);
+    counts[i] = static_cast<Count>(sum_bytes(sums));
   }
 }
 
@@ -62,7 +62,8 @@ inline std::uint32_t sum_flags(const std::uint8_t* flags, std::int64_t count) {
   return total;
 }
 
-inline void sum_channels(const std::uint8_t* flags, std::int64_t pixels, std::int64_t channels, std::uint32_t* counts) {
+template <class Count>
+void sum_channels(const std::uint8_t* flags, std::int64_t pixels, std::int64_t channels, Count* counts) {
   switch (channels) {
     case 1 * kWord: return sum_pixels<1>(flags, pixels, counts);
     case 2 * kWord: return sum_pixels<2>(flags, pixels, counts);
@@ -71,7 +72,7 @@ inline void sum_channels(const std::uint8_t* flags, std::int64_t pixels, std::in
     case 16 * kWord: return sum_pixels<16>(flags, pixels, counts);
     default: break;
   }
-  for (std::int64_t i = 0; i < pixels; ++i) counts[i] = sum_flags(flags + i * channels, channels);
+  for (std::int64_t i = 0; i < pixels; ++i) counts[i] = static_cast<Count>(sum_flags(flags + i * channels, channels));
 }
 
 template <class T>
@@ -102,6 +103,49 @@ void count_pixels(const void* from, std::int64_t pixels, std::int64_t channels, 
   }
 }
 
+template <class T>
+void set_and_add_flags(const T* __restrict from, std::int64_t count, std::uint8_t* __restrict flags,
+                       std::uint8_t* __restrict sums) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint8_t flag = from[i] != 0 ? 1 : 0;
+    flags[i] = flag;
+    sums[i] = static_cast<std::uint8_t>(sums[i] + flag);
+  }
+}
+
+template <class T>
+void count_words(const void* from, std::int64_t pixels, std::int64_t channels, std::uint8_t* sums,
+                 std::uint16_t* counts) {
+  const T* elements = static_cast<const T*>(from);
+  if (channels > kFlags) {
+    for (std::int64_t i = 0; i < pixels; ++i) {
+      add_flags<T>(elements + i * channels, channels, sums + i * channels);
+      counts[i] = static_cast<std::uint16_t>(count_run(elements + i * channels, channels));
+    }
+    return;
+  }
+  std::array<std::uint8_t, kFlags> flags;
+  const std::int64_t most = kFlags / std::max<std::int64_t>(channels, 1);
+  for (std::int64_t start = 0; start < pixels; start += most) {
+    const std::int64_t count = std::min(most, pixels - start);
+    set_and_add_flags(elements + start * channels, count * channels, flags.data(), sums + start * channels);
+    sum_channels(flags.data(), count, channels, counts + start);
+  }
+}
+
+inline std::int64_t add_bytes(const std::uint8_t* __restrict from, std::int64_t count, std::uint32_t* __restrict sums) {
+  std::int64_t total = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    sums[i] += from[i];
+    total += from[i];
+  }
+  return total;
+}
+
+inline void widen_counts(const std::uint16_t* __restrict from, std::int64_t count, std::uint32_t* __restrict to) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+}
+
 inline void add_counts(const std::uint32_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
                        std::uint32_t* sums, std::int64_t sums_stride) {
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -125,11 +169,14 @@ constexpr NonZero make_non_zero(const std::tuple<T...>*) {
     if constexpr (std::is_integral_v<One>) {
       table.add_flags[at] = &add_flags<One>;
       table.count_pixels[at] = &count_pixels<One>;
+      table.count_words[at] = &count_words<One>;
     }
     ++at;
   };
   (fill(static_cast<const T*>(nullptr)), ...);
   table.add = &add_counts;
+  table.add_bytes = &add_bytes;
+  table.widen = &widen_counts;
   table.dot = &dot_counts;
   return table;
 }

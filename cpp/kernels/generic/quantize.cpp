@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "kernels/generic/round32.hpp"
 #include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
+#include "kernels/generic/word_counter.hpp"
 #include "kernels/parallel.hpp"
 
 namespace fxsim::generic {
@@ -69,14 +71,12 @@ class QuantizeRange {
         kernels_(kernels),
         narrow_(kernels, call.quantizer, scale(), call.out_storage, call.count) {}
 
-  QuantizeResult run(std::int64_t start, std::int64_t end) {
-    QuantizeResult result;
+  void run(std::int64_t start, std::int64_t end, QuantizeResult& result) {
     for (std::int64_t at = start, count = 0; at < end; at += count) {
       // Blocks end where groups of random bits do.
       count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
       block(at, count, result);
     }
-    return result;
   }
 
  private:
@@ -170,11 +170,19 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
   constexpr std::int64_t kTask = 32 * kBlock;
   const StridedArray in = merged(call.in);
   const std::int64_t size = in.size();
-  const std::int64_t tasks = ceil_div(size, kTask);
+  std::optional<WordCounter> counter;
+  if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, *kernels.non_zero);
+  const std::int64_t tasks = counter ? counter->tasks() : ceil_div(size, kTask);
   std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
   parallel_for(tasks, [&](std::int64_t task) {
     QuantizeRange<Element> range(call, in, kernels);
-    results[static_cast<std::size_t>(task)] = range.run(task * kTask, std::min(size, (task + 1) * kTask));
+    QuantizeResult& result = results[static_cast<std::size_t>(task)];
+    const auto write = [&](std::int64_t start, std::int64_t end) { range.run(start, end, result); };
+    if (counter) {
+      counter->run(task, write);
+    } else {
+      write(task * kTask, std::min(size, (task + 1) * kTask));
+    }
   });
   QuantizeResult total;
   for (const QuantizeResult& own : results) total.merge(own);

@@ -24,6 +24,7 @@ from fxsim.rounding import Quantizer, Stochastic
 Events = _core.Events
 MacCounts = _core.MacCounts
 Operand = _core.Operand
+WordCounts = _core.WordCounts
 CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
@@ -130,11 +131,12 @@ def quantize(
     index_offset: int,
     channels_last: bool,
     count: bool,
+    words: WordCounts | None = None,
     name: str,
 ) -> Events:
     """Fill C-contiguous `out` with the float tensor `x`, quantized; `clipped` with where the range was left.
 
-    Events are counted only with `count`.
+    Events are counted only with `count`; `words`, if given, counts the integers of `out`.
 
     Raises:
         ValueError: an element is NaN.
@@ -151,6 +153,7 @@ def quantize(
         index_offset=index_offset,
         channels_last=channels_last,
         count=count,
+        words=words,
         name=name,
     )
 
@@ -273,10 +276,15 @@ def batch_norm_relu_backward(
     )
 
 
-def count_macs(a: Operand, b: Operand, repeat: Repeat) -> MacCounts:
-    """Macs of the products of two operands by what they meet, zeros or not."""
+def count_macs(
+    a: Operand, b: Operand, repeat: Repeat, of_a: WordCounts | None = None, of_b: WordCounts | None = None
+) -> MacCounts:
+    """Macs of the products of two operands by what they meet, zeros or not.
+
+    of_a, of_b: counts of all the words that an operand shows; those of other words in its place are not used.
+    """
     _share_threads()
-    return _core.count_macs(a, b, repeat)
+    return _core.count_macs(a, b, repeat, of_a, of_b)
 
 
 def isa_available() -> list[str]:

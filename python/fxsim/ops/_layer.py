@@ -31,14 +31,16 @@ class Forward(NamedTuple):
     first_sample: int
     batch: int
 
-    def quantize_input(self, x: Tensor, *, channels_last: bool, mask: bool, role: Role = Role.INPUT) -> _words.Words:
+    def quantize_input(
+        self, x: Tensor, *, channels_last: bool, mask: bool, role: Role = Role.INPUT, multiplied: bool = False
+    ) -> _words.Words:
         """x as raws of the activation format."""
         check_float(self.plan.name, "x", x.dtype)
         plan = self.plan.activation
         number = stream(self.layer_id, role, self.call, evaluation=self.evaluation)
         offset = self.first_sample * math.prod(x.shape[1:])
         site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, role.name.lower())
-        return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask)
+        return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=multiplied)
 
     def site(self, role: Role, per_sample: int) -> Site:
         """Where the product stands; `per_sample` outputs belong to each sample."""
@@ -68,11 +70,19 @@ class Backward(NamedTuple):
         return Site(self.layer, pass_, op, self.seed, number, self.first_sample * per_sample, self.batch, what)
 
     def quantize_grad(
-        self, grad: Tensor, plan: WordPlan, *, channels_last: bool, role: Role = Role.GRAD_OUTPUT
+        self,
+        grad: Tensor,
+        plan: WordPlan,
+        *,
+        channels_last: bool,
+        role: Role = Role.GRAD_OUTPUT,
+        multiplied: bool = False,
     ) -> Tensor:
         """The output's gradient as raws."""
         site = self._rounding(role, math.prod(grad.shape[1:]))
-        return _words.quantize(grad, plan, plan.dtype, site, channels_last=channels_last, mask=False).values
+        return _words.quantize(
+            grad, plan, plan.dtype, site, channels_last=channels_last, mask=False, multiplied=multiplied
+        ).values
 
     def round(self, gradient: Tensor, role: Role, per_sample: int = 0, *, channels_last: bool = False) -> Tensor:
         """A float gradient in the format Numerics gives it; as it is if there is none."""

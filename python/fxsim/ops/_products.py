@@ -13,6 +13,7 @@ from fxsim.ops._operands import ONCE, Repeat, operand
 from fxsim.ops._plan import ONE, GemmPlan
 from fxsim.ops._product import Batch, Product, Shape, repeat_of
 from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
+from fxsim.ops._word_counts import counts_of
 from fxsim.ops.details import Detail
 from fxsim.ops.executions import Execution
 from fxsim.ops.records import OpRecord
@@ -193,7 +194,7 @@ def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: S
         repeat = repeat_of(batch, first)
         a, b = operand(first.a), operand(first.b)
         if listening:  # before the product, which then finds its operands in the cache
-            macs = _bridge.count_macs(a, b, repeat)
+            macs = _bridge.count_macs(a, b, repeat, counts_of(first.a.data), counts_of(first.b.data))
             seen = (first.a.elements * batch.times, first.b.elements * batch.times)
         events = _fill(first, a, b, plan, site, row_stride, listening, repeat)
     if executions.listening():

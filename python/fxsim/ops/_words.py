@@ -13,6 +13,7 @@ from fxsim.formats import Format
 from fxsim.ops import _bridge, records
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site, publish_elementwise
+from fxsim.ops._word_counts import keep_counts, new_counts
 from fxsim.rounding import Quantizer
 
 INDEX_ORDERS: Final = ("c", "channels_last")
@@ -27,15 +28,26 @@ class Words(NamedTuple):
     clipped: Tensor
 
 
-def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, channels_last: bool, mask: bool) -> Words:
+def quantize(
+    x: Tensor,
+    plan: WordPlan,
+    dtype: torch.dtype,
+    site: Site,
+    *,
+    channels_last: bool,
+    mask: bool,
+    multiplied: bool = False,
+) -> Words:
     """A float tensor of any strides, rounded and overflowed; `dtype` is the format's own, or float for carriers.
 
-    The result is contiguous in index order: C order, or channels last.
+    The result is contiguous in index order: C order, or channels last. multiplied: it is the operand of convolutions
+    to come, and nobody writes to it; if somebody listens, what it has of zeros is counted once for all of them.
     """
     source = in_order(x.detach(), channels_last)
     out = torch.empty(source.shape, dtype=dtype)
     clipped = torch.empty(source.shape if mask else (0,), dtype=torch.bool)
     count = records.listening()
+    counts = new_counts(source.shape) if count and multiplied else None
     events = _bridge.quantize(
         source,
         out,
@@ -46,11 +58,15 @@ def quantize(x: Tensor, plan: WordPlan, dtype: torch.dtype, site: Site, *, chann
         index_offset=site.index_offset,
         channels_last=channels_last,
         count=count,
+        words=counts,
         name=site.name,
     )
+    values = restored(out, channels_last)
+    if counts is not None:
+        keep_counts(values, counts)
     if count:
         publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
-    return Words(restored(out, channels_last), restored(clipped, channels_last and mask))
+    return Words(values, restored(clipped, channels_last and mask))
 
 
 def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channels_last: bool) -> Tensor:

@@ -54,7 +54,7 @@ def conv2d(
     plan = layer_plan(layer, "conv2d", numerics)
     conv = _shape(plan.name, tuple(x.shape), tuple(weight_raw.shape), stride, padding, dilation, groups)
     here = Forward(plan, layer, "conv2d", seed, layer_id, int(call), evaluation, index_offset, conv.n)
-    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask)
+    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask, multiplied=conv.groups == 1)
     y = _products.conv2d(
         conv,
         raw,
@@ -96,7 +96,7 @@ def conv2d_backward(
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
     else:
-        words = here.quantize_grad(grad, plan.grad_output, channels_last=True)
+        words = here.quantize_grad(grad, plan.grad_output, channels_last=True, multiplied=conv.groups == 1)
         grad_x, grad_weight, grad_bias = _integer_gradients(
             here, conv, words, plan.grad_output.format, x_raw, weight_raw, needs
         )

@@ -1,0 +1,59 @@
+// Words (n, y, x, c) written a stretch at a time, and counted while they are still in the cache.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <mutex>
+#include <vector>
+
+#include "kernels/isa/non_zero.hpp"
+#include "kernels/word_counts.hpp"
+#include "numbers/array.hpp"
+#include "numbers/integers.hpp"
+
+namespace fxsim::generic {
+
+// A task writes the same stretch of several images, as many as the sums of bytes allow.
+class WordCounter {
+ public:
+  WordCounter(WordCounts& counts, const void* words, Storage storage, const isa::NonZero& kernels)
+      : counts_(counts), words_(words), storage_(storage), kernels_(kernels) {}
+
+  std::int64_t tasks() const { return ceil_div(images_, images_a_task_) * parts_; }
+
+  // Calls write(first word, end) for every stretch of a task, and counts what is there then.
+  template <class F>
+  void run(std::int64_t task, const F& write) {
+    const std::int64_t first = task / parts_ * images_a_task_, end = std::min(images_, first + images_a_task_);
+    const std::int64_t start = task % parts_ * stretch_, pixels = std::min(stretch_, pixels_ - start);
+    std::vector<std::uint8_t> sums(static_cast<std::size_t>(pixels * channels_));
+    for (std::int64_t n = first; n < end; ++n) {
+      const std::int64_t pixel = n * pixels_ + start, at = pixel * channels_;
+      write(at, at + pixels * channels_);
+      kernels_.count_words[static_cast<std::size_t>(storage_)](advanced(words_, storage_, at), pixels, channels_,
+                                                               sums.data(), counts_.pixels.get() + pixel);
+    }
+    const std::lock_guard lock(mutex_);
+    counts_.total += kernels_.add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
+  }
+
+ private:
+  static constexpr std::int64_t kStretch = std::int64_t{1} << 15;  // words
+  static constexpr std::int64_t kTask = std::int64_t{1} << 17;
+  static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
+
+  WordCounts& counts_;
+  const void* words_;
+  Storage storage_;
+  const isa::NonZero& kernels_;
+  std::mutex mutex_;
+  const std::int64_t images_ = counts_.shape[0], channels_ = counts_.shape[3];
+  const std::int64_t pixels_ = counts_.shape[1] * counts_.shape[2];
+  const std::int64_t stretch_ = std::clamp<std::int64_t>(kStretch / channels_, 1, pixels_);
+  const std::int64_t parts_ = ceil_div(pixels_, stretch_);
+  const std::int64_t images_a_task_ = std::clamp<std::int64_t>(kTask / (stretch_ * channels_), 1, kMostImages);
+};
+
+}  // namespace fxsim::generic
