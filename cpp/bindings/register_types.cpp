@@ -61,20 +61,18 @@ Accumulator make_accumulator(std::optional<Quantizer> product, std::optional<Qua
 
 AxisMap make_axis(const Axis& axis, const char* argument) {
   if (axis[3] < 1 || axis[4] < 0) {
-    throw py::value_error(std::string("Operand: ") + argument +
+    throw py::value_error(std::string("View: ") + argument +
                           " is (pixel_mul, tap_mul, offset, div, size) with div >= 1 and size >= 0");
   }
   return {axis[0], axis[1], axis[2], axis[3], axis[4]};
 }
 
-BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const std::array<std::int64_t, 3>& pixels,
-                          const std::array<std::int64_t, 3>& taps, const std::array<std::int64_t, 4>& strides,
-                          const Axis& y, const Axis& x, bool channel_major, bool transposed, bool keep) {
+Operand make_view(int wl, int fl, bool is_signed, const std::array<std::int64_t, 3>& pixels,
+                  const std::array<std::int64_t, 3>& taps, const std::array<std::int64_t, 4>& strides, const Axis& y,
+                  const Axis& x, bool channel_major, bool transposed) {
   Operand view;
-  view.storage = checked_storage(data, Accept::kIntegers, "Operand: data");
-  if (wl > 32) throw py::value_error("Operand: wl is " + std::to_string(wl) + "; operands have 1 to 32 bits");
+  if (wl > 32) throw py::value_error("View: wl is " + std::to_string(wl) + "; operands have 1 to 32 bits");
   view.format = make_format(wl, fl, is_signed);
-  view.data = data.data();
   view.pixels = {pixels[0], pixels[1], pixels[2]};
   view.taps = {taps[0], taps[1], taps[2]};
   view.stride_n = strides[0];
@@ -85,10 +83,15 @@ BoundOperand make_operand(py::array data, int wl, int fl, bool is_signed, const 
   view.map_x = make_axis(x, "x");
   view.channel_major = channel_major;
   view.transposed = transposed;
-  std::shared_ptr<exact::PackStore> store;
-  if (keep) store = std::make_shared<exact::PackStore>();
-  view.kept = store.get();
-  return {std::move(data), view, std::move(store)};
+  return view;
+}
+
+BoundOperand make_operand(py::array data, const Operand& view, bool keep) {
+  BoundOperand bound{std::move(data), view, keep ? std::make_shared<exact::PackStore>() : nullptr};
+  bound.view.storage = checked_storage(bound.array, Accept::kIntegers, "Operand: data");
+  bound.view.data = bound.array.data();
+  bound.view.kept = bound.store.get();
+  return bound;
 }
 
 WordCounts make_word_counts(const WordCounts::Shape& shape) {
@@ -117,11 +120,13 @@ void register_types(py::module_& m) {
            py::arg("preload"));
 
   const Axis point{0, 0, 0, 1, 1};
+  py::class_<Operand>(m, "View").def(py::init(&make_view), py::arg("wl"), py::arg("fl"), py::arg("signed"),
+                                     py::arg("pixels"), py::arg("taps"), py::arg("strides"), py::arg("y") = point,
+                                     py::arg("x") = point, py::arg("channel_major") = false,
+                                     py::arg("transposed") = false);
+
   py::class_<BoundOperand>(m, "Operand")
-      .def(py::init(&make_operand), py::arg("data").noconvert(), py::arg("wl"), py::arg("fl"), py::arg("signed"),
-           py::kw_only(), py::arg("pixels"), py::arg("taps"), py::arg("strides"), py::arg("y") = point,
-           py::arg("x") = point, py::arg("channel_major") = false, py::arg("transposed") = false,
-           py::arg("keep") = false)
+      .def(py::init(&make_operand), py::arg("data").noconvert(), py::arg("view"), py::arg("keep") = false)
       .def_property_readonly("rows", [](const BoundOperand& o) { return o.view.rows(); })
       .def_property_readonly("k", [](const BoundOperand& o) { return o.view.depth(); });
 

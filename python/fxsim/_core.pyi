@@ -46,24 +46,20 @@ class Accumulator:
         preload: bool,
     ) -> None: ...
 
-class Operand:
-    """A matrix (rows x k) of integers seen through an index map; the array is kept alive, nothing is copied.
+class View:
+    """Which element of an array stands where in a matrix (rows x k) of integers: an index map, without the array.
 
     `pixels` (n, py, px) stand against `taps` (ty, tx, c); `strides` count elements for (n, y, x, c). On each axis,
     position * div = pixel * pixel_mul + tap * tap_mul + offset, given as (pixel_mul, tap_mul, offset, div, size); where
     that has no solution in [0, size) the element is a structural zero. Rows are pixels and k runs over taps, or the
     other way round where `transposed`. Taps run (ty, tx, c), or (c, ty, tx) where `channel_major`.
-
-    keep: the array will not change any more, so what kernels pack of it is kept with this object for the next call.
     """
 
     def __init__(
         self,
-        data: _Array,
         wl: int,
         fl: int,
         signed: bool,
-        *,
         pixels: tuple[int, int, int],
         taps: tuple[int, int, int],
         strides: tuple[int, int, int, int],
@@ -71,8 +67,15 @@ class Operand:
         x: _Axis = (0, 0, 0, 1, 1),
         channel_major: bool = False,
         transposed: bool = False,
-        keep: bool = False,
     ) -> None: ...
+
+class Operand:
+    """An array seen as a matrix; the array is kept alive, nothing is copied. Position 0 is its first element.
+
+    keep: the array will not change any more, so what kernels pack of it is kept with this object for the next call.
+    """
+
+    def __init__(self, data: _Array, view: View, keep: bool = False) -> None: ...
     @property
     def rows(self) -> int: ...
     @property

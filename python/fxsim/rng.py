@@ -96,10 +96,11 @@ def stream(layer: int, role: Role, call: int, *, evaluation: bool = False) -> in
     Raises:
         ValueError: `layer` or `call` is out of range.
     """
-    _check_below("stream: layer", layer, LAYER_LIMIT)
-    _check_below("stream: call", call, CALL_LIMIT)
+    if not (0 <= layer < LAYER_LIMIT and 0 <= call < CALL_LIMIT):
+        _check_below("stream: layer", layer, LAYER_LIMIT)
+        _check_below("stream: call", call, CALL_LIMIT)
     marked = evaluation and role in (Role.INPUT, Role.SECOND_INPUT, Role.OUTPUT)
-    return (layer << 48) + (int(role) << 40) + call + (_EVALUATION if marked else 0)
+    return (layer << 48) + (role << 40) + call + (_EVALUATION if marked else 0)
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:

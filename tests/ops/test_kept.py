@@ -123,9 +123,9 @@ def test_the_words_of_a_layer_are_its_own() -> None:
 def test_the_core_keeps_what_wide_words_need() -> None:
     """Narrow values in wide words: how narrow is found once, and holds for every product."""
     data = np.arange(-8, 8, dtype=np.int32).reshape(4, 4)
-    taps = {"pixels": (4, 1, 1), "taps": (1, 1, 4), "strides": (4, 0, 0, 1)}
-    kept = _core.Operand(data, 20, 0, True, **taps, keep=True)  # type: ignore[arg-type]
-    other = _core.Operand(data, 20, 0, True, **taps)  # type: ignore[arg-type]
+    view = _core.View(20, 0, True, pixels=(4, 1, 1), taps=(1, 1, 4), strides=(4, 0, 0, 1))
+    kept = _core.Operand(data, view, keep=True)
+    other = _core.Operand(data, view)
     exact = _core.Accumulator(
         product=None, inner=None, at_end=False, lanes=1, chunk=0, outer=None, outer_at_end=False, outer_lanes=1,
         preload=False,

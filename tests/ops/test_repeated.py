@@ -84,7 +84,8 @@ def test_depthwise_is_one_convolution_a_channel(
 
 
 def test_a_negative_number_of_products_is_refused() -> None:
-    a = _core.Operand(np.zeros((1, 1), np.int8), 8, 0, True, pixels=(1, 1, 1), taps=(1, 1, 1), strides=(1, 0, 0, 1))
+    view = _core.View(8, 0, True, pixels=(1, 1, 1), taps=(1, 1, 1), strides=(1, 0, 0, 1))
+    a = _core.Operand(np.zeros((1, 1), np.int8), view)
     quantizer = _core.Quantizer(8, 0, True, "floor", "wrap")
     exact = _core.Accumulator(
         product=None, inner=None, at_end=False, lanes=1, chunk=0, outer=None, outer_at_end=False, outer_lanes=1,
@@ -101,8 +102,8 @@ def test_what_is_packed_of_one_product_serves_no_other() -> None:
     """Operands that keep what is packed of them, in a call of several products."""
     a = np.arange(24, dtype=np.int8).reshape(3, 2, 4)
     b = np.arange(36, dtype=np.int8)[::-1].copy().reshape(3, 3, 4)
-    left = _core.Operand(a, 8, 0, True, pixels=(2, 1, 1), taps=(1, 1, 4), strides=(4, 0, 0, 1), keep=True)
-    right = _core.Operand(b, 8, 0, True, pixels=(3, 1, 1), taps=(1, 1, 4), strides=(4, 0, 0, 1), keep=True)
+    left = _core.Operand(a, _core.View(8, 0, True, (2, 1, 1), (1, 1, 4), (4, 0, 0, 1)), keep=True)
+    right = _core.Operand(b, _core.View(8, 0, True, (3, 1, 1), (1, 1, 4), (4, 0, 0, 1)), keep=True)
     exact = _core.Accumulator(
         product=None, inner=None, at_end=False, lanes=1, chunk=0, outer=None, outer_at_end=False, outer_lanes=1,
         preload=False,

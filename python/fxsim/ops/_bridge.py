@@ -78,7 +78,7 @@ def accumulator(resolved: Resolved) -> CoreAccumulator:
 def gemm(
     a: Operand,
     b: Operand,
-    out: Tensor,
+    out: npt.NDArray[np.generic],
     accumulator: CoreAccumulator,
     bias: Tensor | None,
     *,
@@ -104,7 +104,7 @@ def gemm(
     return _core.gemm(
         a,
         b,
-        out.numpy(),
+        out,
         accumulator,
         bias=None if bias is None else bias.numpy(),
         bias_fl=bias_fl,
@@ -121,9 +121,9 @@ def gemm(
 
 
 def quantize(
-    x: Tensor,
-    out: Tensor,
-    clipped: Tensor | None,
+    x: npt.NDArray[np.floating],
+    out: npt.NDArray[np.generic],
+    clipped: npt.NDArray[np.bool_] | None,
     quantizer: CoreQuantizer,
     *,
     seed: int,
@@ -134,7 +134,7 @@ def quantize(
     words: WordCounts | None = None,
     name: str,
 ) -> Events:
-    """Fill C-contiguous `out` with the float tensor `x`, quantized; `clipped` with where the range was left.
+    """Fill C-contiguous `out` with the float array `x`, quantized; `clipped` with where the range was left.
 
     Events are counted only with `count`; `words`, if given, counts the integers of `out`.
 
@@ -144,9 +144,9 @@ def quantize(
     """
     _share_threads()
     return _core.quantize(
-        x.numpy(),
-        out.numpy(),
-        None if clipped is None else clipped.numpy(),
+        x,
+        out,
+        clipped,
         quantizer,
         seed=seed & _WORD,
         stream=stream & _WORD,
@@ -158,10 +158,10 @@ def quantize(
     )
 
 
-def clear(values: Tensor, mask: Tensor) -> None:
+def clear(values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> None:
     """values, float32 or float64, become 0 where `mask`; both contiguous."""
     _share_threads()
-    _core.clear(values.numpy(), mask.numpy())
+    _core.clear(values, mask)
 
 
 def requantize(

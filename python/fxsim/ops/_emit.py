@@ -73,8 +73,8 @@ def emit_blocks(
     count = records.listening()
     events = [
         _bridge.quantize(
-            values,
-            rows[first : first + len(values)],
+            values.numpy(),
+            rows[first : first + len(values)].numpy(),
             None,
             plan.core,
             seed=site.seed,

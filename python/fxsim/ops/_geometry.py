@@ -70,6 +70,21 @@ class Conv:
     groups: int
 
     @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        """Of the input."""
+        return (self.n, self.c, *self.size)
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """Of the weight."""
+        return (self.co, self.c // self.groups, *self.kernel)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        """Of the output."""
+        return (self.n, self.co, *self.out)
+
+    @property
     def depth(self) -> int:
         """K of the forward product of one group."""
         return self.c // self.groups * self.kernel[0] * self.kernel[1]
@@ -159,6 +174,17 @@ class Conv:
 def _nyxc(data: Tensor) -> tuple[int, int, int, int]:
     n, c, h, w = data.stride()
     return (n, h, w, c)
+
+
+@lru_cache(maxsize=4096)
+def strides_of(shape: tuple[int, ...], channels_last: bool) -> tuple[int, ...]:
+    """The strides of a tensor that fills its memory in C order, or with the second dimension last."""
+    step, strides = 1, [0] * len(shape)
+    order = [*range(len(shape))]
+    for axis in reversed([0, *order[2:], 1] if channels_last else order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(strides)
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from fxsim.ops._publish import Site
 from fxsim.ops.records import Pass
 from fxsim.rng import Role, stream
 
-_PASSES = {Role.OUTPUT: Pass.FWD, Role.GRAD_INPUT: Pass.DGRAD}
+_PASSES: Final = {Role.OUTPUT: Pass.FWD, Role.GRAD_INPUT: Pass.DGRAD}
+_WHAT: Final = {role: role.name.lower() for role in Role}
 
 
 class Forward(NamedTuple):
@@ -38,8 +39,8 @@ class Forward(NamedTuple):
         check_float(self.plan.name, "x", x.dtype)
         plan = self.plan.activation
         number = stream(self.layer_id, role, self.call, evaluation=self.evaluation)
-        offset = self.first_sample * math.prod(x.shape[1:])
-        site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, role.name.lower())
+        offset = self.first_sample * math.prod(x.shape[1:]) if self.first_sample else 0
+        site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, _WHAT[role])
         return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=multiplied)
 
     def site(self, role: Role, per_sample: int) -> Site:
@@ -66,7 +67,7 @@ class Backward(NamedTuple):
         op = "bias_grad" if role is Role.GRAD_BIAS else self.op
         pass_ = _PASSES.get(role, Pass.WGRAD)
         number = stream(self.layer_id, role, self.call)
-        what = "" if role is Role.GRAD_BIAS else role.name.lower()
+        what = "" if role is Role.GRAD_BIAS else _WHAT[role]
         return Site(self.layer, pass_, op, self.seed, number, self.first_sample * per_sample, self.batch, what)
 
     def quantize_grad(
@@ -79,7 +80,7 @@ class Backward(NamedTuple):
         multiplied: bool = False,
     ) -> Tensor:
         """The output's gradient as raws."""
-        site = self._rounding(role, math.prod(grad.shape[1:]))
+        site = self._rounding(role, math.prod(grad.shape[1:]) if self.first_sample else 0)
         return _words.quantize(
             grad, plan, plan.dtype, site, channels_last=channels_last, mask=False, multiplied=multiplied
         ).values
@@ -98,6 +99,10 @@ class Backward(NamedTuple):
         """What stands for a gradient nobody needs."""
         return torch.empty(0, dtype=self.dtype)
 
+    def complete(self, gradient: Tensor | None) -> Tensor:
+        """A gradient, or what stands for it."""
+        return self.nothing() if gradient is None else gradient
+
     def straight_through(self, gradient: Tensor, clipped: Tensor | None) -> Tensor:
         """Under ste "clipped", 0 where the range was left; the gradient is changed in place."""
         if not self.plan.clips or clipped is None or not gradient.numel():
@@ -107,7 +112,7 @@ class Backward(NamedTuple):
     def _rounding(self, role: Role, per_sample: int) -> Site:
         number = stream(self.layer_id, role, self.call)
         offset = self.first_sample * per_sample
-        return Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, role.name.lower())
+        return Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, _WHAT[role])
 
 
 def per_sample(shape: Sequence[int], last: int) -> int:

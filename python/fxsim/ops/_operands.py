@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from torch import Tensor
 
 from fxsim import _core
-from fxsim.ops._geometry import View
+from fxsim.formats import Format
+from fxsim.ops._geometry import Axis, View
+
+CoreView = _core.View
 
 
 class Repeat(NamedTuple):
@@ -30,7 +34,7 @@ class _Kept(NamedTuple):
 
     words: weakref.ref[Tensor]
     version: int
-    operands: dict[tuple[object, ...], _core.Operand]
+    operands: dict[CoreView, _core.Operand]
 
 
 _KEPT: Final[dict[int, _Kept]] = {}
@@ -47,34 +51,35 @@ def keep(words: Tensor) -> None:
     _KEPT[key] = _Kept(weakref.ref(words, lambda _: _KEPT.pop(key, None)), words._version, {})
 
 
+@lru_cache(maxsize=8192)
+def core_view(
+    form: Format,
+    pixels: tuple[int, int, int],
+    taps: tuple[int, int, int],
+    strides: tuple[int, int, int, int],
+    y: Axis,
+    x: Axis,
+    channel_major: bool,
+    transposed: bool,
+) -> CoreView:
+    """A view without its tensor as the core takes it, one for all that are equal: `view[1:]` of a View."""
+    return _core.View(form.wl, form.fl, form.signed, pixels, taps, strides, y, x, channel_major, transposed)
+
+
 def operand(view: View) -> _core.Operand:
     """A view as the core takes it; of kept words, the one that holds what was packed of them."""
-    kept = _KEPT.get(id(view.data))
+    return bound(view.data, core_view(*view[1:]))
+
+
+def bound(data: Tensor, view: CoreView) -> _core.Operand:
+    """A tensor as an operand: that of kept words holds what was packed of them."""
+    kept = _KEPT.get(id(data))
     if kept is None:
-        return _new_operand(view, keep=False)
-    if kept.version != view.data._version:
-        del _KEPT[id(view.data)]
-        return _new_operand(view, keep=False)
-    seen = view[1:]
-    found = kept.operands.get(seen)
+        return _core.Operand(data.numpy(), view)
+    if kept.version != data._version:
+        del _KEPT[id(data)]
+        return _core.Operand(data.numpy(), view)
+    found = kept.operands.get(view)
     if found is None:
-        found = kept.operands[seen] = _new_operand(view, keep=True)
+        found = kept.operands[view] = _core.Operand(data.numpy(), view, True)
     return found
-
-
-def _new_operand(view: View, *, keep: bool) -> _core.Operand:
-    form = view.format
-    return _core.Operand(
-        view.data.numpy(),
-        form.wl,
-        form.fl,
-        form.signed,
-        pixels=view.pixels,
-        taps=view.taps,
-        strides=view.strides,
-        y=view.y,
-        x=view.x,
-        channel_major=view.channel_major,
-        transposed=view.transposed,
-        keep=keep,
-    )

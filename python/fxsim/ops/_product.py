@@ -62,5 +62,5 @@ def repeat_of(batch: Batch, first: Product) -> Repeat:
 
 
 def _step(first: Tensor, second: Tensor) -> int:
-    """Elements from one tensor's first to the other's."""
-    return (second.data_ptr() - first.data_ptr()) // first.element_size()
+    """Elements from the first of one view to the first of another view of the same tensor."""
+    return int(second.storage_offset() - first.storage_offset())

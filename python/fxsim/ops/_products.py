@@ -1,22 +1,25 @@
-"""Integer products executed: every integer op, and every layer op, ends here."""
+"""Integer products of tensors: what each of them multiplies, settled once for tensors that are alike."""
 
 from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from fxsim.formats import Format
-from fxsim.ops import _bridge, executions, records
-from fxsim.ops._geometry import Conv, Pair, View, matrix
-from fxsim.ops._looks import look_at
-from fxsim.ops._operands import ONCE, Repeat, operand
+from fxsim.ops import records
+from fxsim.ops._execution import execute, run
+from fxsim.ops._geometry import Conv, View, matrix
 from fxsim.ops._plan import ONE, GemmPlan
-from fxsim.ops._product import Batch, Product, Shape, repeat_of
-from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
-from fxsim.ops._word_counts import counts_of
-from fxsim.ops.details import Detail
-from fxsim.ops.executions import Execution
+from fxsim.ops._product import Product
+from fxsim.ops._publish import Site, by_name, non_zeros
+from fxsim.ops._settled import Place, Result, Settled, Strided, settle
 from fxsim.ops.records import OpRecord
+
+_KEPT: Final = 4096
+"""Calls of each kind that are kept settled."""
 
 
 def linear(
@@ -35,23 +38,47 @@ def linear(
 
     transposed: the weight is given as (K, N).
     """
-    rows = matrix(weight.t() if transposed else weight, weight_format)._replace(data=weight)
-    n = rows.pixels[0]
-    out = torch.empty((x.shape[0], n), dtype=dtype)
-    product = Product(matrix(x, x_format), rows, out, site.index_offset, bias)
-    _execute(Batch(1, lambda _: product), plan, site, n, Shape(x.shape[0], n, x.shape[1], 1, x, weight, bias, out))
-    return out
+    like = Strided.of(x), Strided.of(weight)
+    settled = _linear(*like, x_format, weight_format, bias is not None, plan, dtype, transposed)
+    return execute(settled, x, weight, bias, site)
+
+
+@lru_cache(maxsize=_KEPT)
+def _linear(
+    x: Strided,
+    weight: Strided,
+    x_format: Format,
+    weight_format: Format,
+    with_bias: bool,
+    plan: GemmPlan,
+    dtype: torch.dtype,
+    transposed: bool,
+) -> Settled:
+    def views(_: int, x: Tensor, weight: Tensor) -> tuple[View, View]:
+        columns = matrix(weight.t() if transposed else weight, weight_format)
+        return matrix(x, x_format), columns._replace(data=weight)
+
+    m, n = x.shape[0], weight.shape[1 if transposed else 0]
+    return settle(views, x, weight, Place(m, n, m, n), Result((m, n), dtype), plan, with_bias=with_bias)
 
 
 def linear_wgrad(
     grad: Tensor, grad_format: Format, x: Tensor, x_format: Format, plan: GemmPlan, site: Site, dtype: torch.dtype
 ) -> Tensor:
     """grad (rows, N) transposed times x (rows, K): (N, K)."""
-    out = torch.empty((grad.shape[1], x.shape[1]), dtype=dtype)
-    product = Product(matrix(grad.t(), grad_format), matrix(x.t(), x_format), out, site.index_offset)
-    shape = Shape(grad.shape[1], x.shape[1], x.shape[0], 1, grad, x, None, out)
-    _execute(Batch(1, lambda _: product), plan, site, x.shape[1], shape)
-    return out
+    settled = _linear_wgrad(Strided.of(grad), Strided.of(x), grad_format, x_format, plan, dtype)
+    return execute(settled, grad, x, None, site)
+
+
+@lru_cache(maxsize=_KEPT)
+def _linear_wgrad(
+    grad: Strided, x: Strided, grad_format: Format, x_format: Format, plan: GemmPlan, dtype: torch.dtype
+) -> Settled:
+    def views(_: int, grad: Tensor, x: Tensor) -> tuple[View, View]:
+        return matrix(grad.t(), grad_format), matrix(x.t(), x_format)
+
+    m, n = grad.shape[1], x.shape[1]
+    return settle(views, grad, x, Place(m, n, m, n), Result((m, n), dtype), plan)
 
 
 def matmul(
@@ -69,15 +96,21 @@ def matmul(
 
     `operands` are a and b before they were broadcast: what a record counts the elements of.
     """
-    batch, m, k = a.shape
+    settled = _matmul(Strided.of(a), Strided.of(b), a_format, b_format, bias is not None, plan, dtype)
+    return execute(settled, a, b, bias, site, operands)
+
+
+@lru_cache(maxsize=_KEPT)
+def _matmul(
+    a: Strided, b: Strided, a_format: Format, b_format: Format, with_bias: bool, plan: GemmPlan, dtype: torch.dtype
+) -> Settled:
+    def views(i: int, a: Tensor, b: Tensor) -> tuple[View, View]:
+        return matrix(a[i], a_format), matrix(b[i].t(), b_format)
+
+    batch, m, _ = a.shape
     n = b.shape[2]
-    out = torch.empty((batch, m, n), dtype=dtype)
-
-    def at(i: int) -> Product:
-        return Product(matrix(a[i], a_format), matrix(b[i].t(), b_format), out[i], site.index_offset + i * m * n, bias)
-
-    _execute(Batch(batch, at), plan, site, n, Shape(m, n, k, batch, *operands, bias, out))
-    return out
+    place = Place(batch * m, n, m, n, down=m)
+    return settle(views, a, b, place, Result((batch, m, n), dtype), plan, times=batch, with_bias=with_bias)
 
 
 def conv2d(
@@ -93,18 +126,38 @@ def conv2d(
     dtype: torch.dtype,
 ) -> Tensor:
     """x (N, C, H, W) with weight (C_out, C / groups, KH, KW): (N, C_out, OH, OW), channels last in memory."""
-    out = torch.empty((conv.n, *conv.out, conv.co), dtype=dtype)
-    rows, width = out.view(conv.pixels, conv.co), conv.co // conv.groups
+    like = x.stride(), weight.stride()
+    settled = _conv2d(conv, *like, x_format, weight_format, bias is not None, channel_major, plan, dtype)
+    return execute(settled, x, weight, bias, site)
 
-    def at(group: int) -> Product:
-        a, b = conv.forward(x, x_format, weight, weight_format, group, channel_major)
-        columns = slice(group * width, (group + 1) * width)
-        base = site.index_offset + group * width
-        return Product(a, b, rows[:, columns], base, None if bias is None else bias[columns])
 
-    shape = Shape(conv.pixels, width, conv.depth, conv.groups, x, weight, bias, out, conv.kernel)
-    _execute(Batch(conv.groups, at), plan, site, conv.co, shape)
-    return out.permute(0, 3, 1, 2)
+@lru_cache(maxsize=_KEPT)
+def _conv2d(
+    conv: Conv,
+    x: tuple[int, ...],
+    weight: tuple[int, ...],
+    x_format: Format,
+    weight_format: Format,
+    with_bias: bool,
+    channel_major: bool,
+    plan: GemmPlan,
+    dtype: torch.dtype,
+) -> Settled:
+    def views(group: int, x: Tensor, weight: Tensor) -> tuple[View, View]:
+        return conv.forward(x, x_format, weight, weight_format, group, channel_major)
+
+    width = conv.co // conv.groups
+    return settle(
+        views,
+        Strided(conv.x_shape, x),
+        Strided(conv.weight_shape, weight),
+        Place(conv.pixels, conv.co, conv.pixels, width, right=width),
+        Result(conv.y_shape, dtype, channels_last=True),
+        plan,
+        times=conv.groups,
+        with_bias=with_bias,
+        kernel=conv.kernel,
+    )
 
 
 def conv2d_dgrad(
@@ -118,19 +171,34 @@ def conv2d_dgrad(
     dtype: torch.dtype,
 ) -> Tensor:
     """The gradient of x, (N, C, H, W), channels last in memory."""
-    out = torch.empty((conv.n, *conv.size, conv.c), dtype=dtype)
+    settled = _conv2d_dgrad(conv, grad.stride(), weight.stride(), grad_format, weight_format, plan, dtype)
+    return execute(settled, grad, weight, None, site)
+
+
+@lru_cache(maxsize=_KEPT)
+def _conv2d_dgrad(
+    conv: Conv,
+    grad: tuple[int, ...],
+    weight: tuple[int, ...],
+    grad_format: Format,
+    weight_format: Format,
+    plan: GemmPlan,
+    dtype: torch.dtype,
+) -> Settled:
+    def views(group: int, grad: Tensor, weight: Tensor) -> tuple[View, View]:
+        return conv.dgrad(grad, grad_format, weight, weight_format, group)
+
     m, width = conv.n * conv.size[0] * conv.size[1], conv.c // conv.groups
-    rows = out.view(m, conv.c)
-
-    def at(group: int) -> Product:
-        a, b = conv.dgrad(grad, grad_format, weight, weight_format, group)
-        base = site.index_offset + group * width
-        return Product(a, b, rows[:, group * width : (group + 1) * width], base)
-
-    depth = conv.co // conv.groups * conv.kernel[0] * conv.kernel[1]
-    shape = Shape(m, width, depth, conv.groups, grad, weight, None, out, conv.kernel)
-    _execute(Batch(conv.groups, at), plan, site, conv.c, shape)
-    return out.permute(0, 3, 1, 2)
+    return settle(
+        views,
+        Strided(conv.y_shape, grad),
+        Strided(conv.weight_shape, weight),
+        Place(m, conv.c, m, width, right=width),
+        Result(conv.x_shape, dtype, channels_last=True),
+        plan,
+        times=conv.groups,
+        kernel=conv.kernel,
+    )
 
 
 def conv2d_wgrad(
@@ -144,17 +212,33 @@ def conv2d_wgrad(
     dtype: torch.dtype,
 ) -> Tensor:
     """The gradient of weight, (C_out, C / groups, KH, KW), stored (C_out, KH, KW, C / groups)."""
-    out = torch.empty((conv.co, *conv.kernel, conv.c // conv.groups), dtype=dtype)
-    rows, height = out.view(conv.co, conv.depth), conv.co // conv.groups
+    settled = _conv2d_wgrad(conv, grad.stride(), x.stride(), grad_format, x_format, plan, dtype)
+    return execute(settled, grad, x, None, site)
 
-    def at(group: int) -> Product:
-        a, b = conv.wgrad(grad, grad_format, x, x_format, group)
-        base = site.index_offset + group * height * conv.depth
-        return Product(a, b, rows[group * height : (group + 1) * height], base)
 
-    shape = Shape(height, conv.depth, conv.pixels, conv.groups, grad, x, None, out)
-    _execute(Batch(conv.groups, at), plan, site, conv.depth, shape)
-    return out.permute(0, 3, 1, 2)
+@lru_cache(maxsize=_KEPT)
+def _conv2d_wgrad(
+    conv: Conv,
+    grad: tuple[int, ...],
+    x: tuple[int, ...],
+    grad_format: Format,
+    x_format: Format,
+    plan: GemmPlan,
+    dtype: torch.dtype,
+) -> Settled:
+    def views(group: int, grad: Tensor, x: Tensor) -> tuple[View, View]:
+        return conv.wgrad(grad, grad_format, x, x_format, group)
+
+    height = conv.co // conv.groups
+    return settle(
+        views,
+        Strided(conv.y_shape, grad),
+        Strided(conv.x_shape, x),
+        Place(conv.co, conv.depth, height, conv.depth, down=height),
+        Result(conv.weight_shape, dtype, channels_last=True),
+        plan,
+        times=conv.groups,
+    )
 
 
 def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: torch.dtype) -> Tensor:
@@ -184,94 +268,3 @@ def bias_grad(columns: View, grad: Tensor, plan: GemmPlan, site: Site, dtype: to
             )
         )
     return out.view(channels)
-
-
-def _execute(batch: Batch, plan: GemmPlan, site: Site, row_stride: int, shape: Shape) -> None:
-    listening = records.listening()
-    events, macs, seen = _bridge.Events(), _bridge.MacCounts(), (0, 0)
-    if batch.times:
-        first = batch.at(0)
-        repeat = repeat_of(batch, first)
-        a, b = operand(first.a), operand(first.b)
-        if listening:  # before the product, which then finds its operands in the cache
-            macs = _bridge.count_macs(a, b, repeat, counts_of(first.a.data), counts_of(first.b.data))
-            seen = (first.a.elements * batch.times, first.b.elements * batch.times)
-        events = _fill(first, a, b, plan, site, row_stride, listening, repeat)
-    if executions.listening():
-        executions.publish(Execution(batch.all(), plan, site, row_stride))
-    if listening:
-        look = records.look()
-        detail = look_at([(each.a, each.b) for each in batch.all()], look) if look.level else None
-        records.publish(_record(events, macs, seen, detail, plan, site, shape))
-
-
-def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
-    """Fill `product.out`. Events are counted only with `count`, and no record is published."""
-    return _fill(product, operand(product.a), operand(product.b), plan, site, row_stride, count, ONCE)
-
-
-def _fill(
-    product: Product,
-    a: _bridge.Operand,
-    b: _bridge.Operand,
-    plan: GemmPlan,
-    site: Site,
-    row_stride: int,
-    count: bool,
-    repeat: Repeat,
-) -> _bridge.Events:
-    return _bridge.gemm(
-        a,
-        b,
-        product.out,
-        plan.accumulator,
-        product.bias,
-        bias_fl=plan.bias_fl,
-        output=plan.output,
-        output_rounds=plan.output_rounds,
-        seed=site.seed,
-        stream=site.stream,
-        index_base=product.base,
-        index_row_stride=row_stride,
-        repeat=repeat,
-        count=count,
-        name=site.name,
-    )
-
-
-def _record(
-    events: _bridge.Events,
-    macs: _bridge.MacCounts,
-    seen: Pair,
-    detail: Detail | None,
-    plan: GemmPlan,
-    site: Site,
-    shape: Shape,
-) -> OpRecord:
-    """seen: elements of a and b that the products met, once each product."""
-    a_elements, b_elements = shape.a.numel(), shape.b.numel()
-    return OpRecord(
-        layer=site.layer,
-        pass_=site.pass_,
-        op=site.op,
-        m=shape.m,
-        n=shape.n,
-        k=shape.k,
-        batch=site.batch,
-        groups=shape.groups,
-        kernel_h=shape.kernel[0],
-        kernel_w=shape.kernel[1],
-        a_elements=a_elements,
-        b_elements=b_elements,
-        a=plan.a_text,
-        b=plan.b_text,
-        accumulator=plan.accumulator_text,
-        output=plan.output_text,
-        nnz_a=macs.nnz_a if seen[0] == a_elements else non_zeros(shape.a),
-        nnz_b=macs.nnz_b if seen[1] == b_elements else non_zeros(shape.b),
-        elements_read=a_elements + b_elements + (0 if shape.bias is None else shape.bias.numel()),
-        elements_written=shape.out.numel(),
-        detail=detail,
-        **sort_macs(shape.m * shape.n * shape.k * shape.groups, macs),
-        **by_name(events),
-    )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fxsim.accumulator import Accumulator
-from fxsim.ops import _products
+from fxsim.ops import _execution, _products
 from fxsim.ops._codes import Codes
 from fxsim.ops._geometry import Conv, View
 from fxsim.ops._plan import ONE, gemm_plan
@@ -111,7 +111,7 @@ def _sum(a: View, b: View, site: Site) -> Tensor:
     depth = _count(a.pixels if a.transposed else a.taps)
     plan = gemm_plan(site.name, _EXACT, a.format, b.format, depth)
     out = torch.empty((_rows_of(a), _rows_of(b)), dtype=plan.dtype)
-    _products.run(Product(a, b, out, 0), plan, site, out.shape[1], False)
+    _execution.run(Product(a, b, out, 0), plan, site, out.shape[1], False)
     return out.double()
 
 

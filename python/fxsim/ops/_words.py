@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from fxsim.formats import Format
 from fxsim.ops import _bridge, records
+from fxsim.ops._geometry import strides_of
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site, publish_elementwise
 from fxsim.ops._word_counts import keep_counts, new_counts
@@ -43,15 +45,16 @@ def quantize(
     The result is contiguous in index order: C order, or channels last. multiplied: it is the operand of convolutions
     to come, and nobody writes to it; if somebody listens, what it has of zeros is counted once for all of them.
     """
-    source = in_order(x.detach(), channels_last)
-    out = torch.empty(source.shape, dtype=dtype)
-    clipped = torch.empty(source.shape if mask else (0,), dtype=torch.bool)
+    shape = x.shape
+    strides = strides_of(shape, channels_last)
+    out = torch.empty_strided(shape, strides, dtype=dtype)
+    clipped = torch.empty_strided(shape, strides, dtype=torch.bool) if mask else torch.empty(0, dtype=torch.bool)
     count = records.listening()
-    counts = new_counts(source.shape) if count and multiplied else None
+    counts = new_counts(in_order(x, channels_last).shape) if count and multiplied else None
     events = _bridge.quantize(
-        source,
-        out,
-        clipped if mask else None,
+        _ordered(x.detach(), channels_last),
+        _ordered(out, channels_last),
+        _ordered(clipped, channels_last) if mask else None,
         plan.core,
         seed=site.seed,
         stream=site.stream,
@@ -61,12 +64,11 @@ def quantize(
         words=counts,
         name=site.name,
     )
-    values = restored(out, channels_last)
     if counts is not None:
-        keep_counts(values, counts)
+        keep_counts(out, counts)
     if count:
         publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
-    return Words(values, restored(clipped, channels_last and mask))
+    return Words(out, clipped)
 
 
 def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channels_last: bool) -> Tensor:
@@ -95,6 +97,12 @@ def empty_words(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
     """An unwritten tensor of x's shape with the layout that `quantize` gives."""
     shape = in_order(x, channels_last).shape
     return restored(torch.empty(shape, dtype=dtype, device=x.device), channels_last)
+
+
+def _ordered(x: Tensor, channels_last: bool) -> npt.NDArray[Any]:
+    """An array whose C order is the order of indices."""
+    array = x.numpy()
+    return array.transpose(_to_last(array.ndim)) if channels_last else array
 
 
 def carrier(raw: Tensor, form: Format, dtype: torch.dtype) -> Tensor:
@@ -135,8 +143,9 @@ def straight_through(grad: Tensor, clipped: Tensor) -> Tensor:
 
 def clear(values: Tensor, where: Tensor) -> Tensor:
     """values, float32 or float64, which become 0 where `where` holds."""
-    if values.stride() == where.stride() and (values.is_contiguous() or is_channels_last(values)):
-        _bridge.clear(flat(values), flat(where))
+    last = not values.is_contiguous()
+    if values.stride() == where.stride() and (not last or is_channels_last(values)):
+        _bridge.clear(_ordered(values, last), _ordered(where, last))
     else:
         values.masked_fill_(where, 0.0)
     return values
@@ -144,7 +153,7 @@ def clear(values: Tensor, where: Tensor) -> Tensor:
 
 def is_channels_last(x: Tensor) -> bool:
     """Whether the elements fill memory with channels last."""
-    return in_order(x, True).is_contiguous() if x.dim() >= 3 else False
+    return x.dim() >= 3 and (x.stride() == strides_of(x.shape, True) or in_order(x, True).is_contiguous())
 
 
 def flat(x: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def _integer_gradients(
     here: Backward, conv: Conv, g: Tensor, g_format: Format, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     layer, dtype = here.plan, here.dtype
-    grad_x, grad_weight, grad_bias = here.nothing(), here.nothing(), here.nothing()
+    grad_x = grad_weight = grad_bias = None
     if needs[0]:
         plan = dgrad_plan(layer, g_format, conv.co // conv.groups * conv.kernel[0] * conv.kernel[1], dtype)
         site = here.site(Role.GRAD_INPUT, conv.c * conv.size[0] * conv.size[1])
@@ -124,7 +124,7 @@ def _integer_gradients(
         columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), g_format)
         plan = bias_grad_plan(layer, g_format, conv.pixels, dtype)
         grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), dtype)
-    return grad_x, grad_weight, grad_bias
+    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
 
 
 def _float_gradients(

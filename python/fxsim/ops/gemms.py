@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fxsim.accumulator import Accumulator
 from fxsim.formats import Format
-from fxsim.ops import _bridge, _products
+from fxsim.ops import _bridge, _execution
 from fxsim.ops._geometry import Axis, View, matrix
 from fxsim.ops._operands import ONCE, operand
 from fxsim.ops._plan import Asked, gemm_plan
@@ -156,7 +156,7 @@ def _execute(gemm: Gemm, asked: Asked, bias: FixedTensor | None) -> tuple[FixedT
         gemm.index_base,
         None if bias is None else bias.raw.to(torch.int64),
     )
-    events = _products.run(product, plan, site, gemm.index_row_stride, True)
+    events = _execution.run(product, plan, site, gemm.index_row_stride, True)
     macs = _bridge.count_macs(operand(product.a), operand(product.b), ONCE)
     counts = OpCounts(
         **sort_macs(out.numel() * gemm.a.shape[1], macs),

@@ -107,7 +107,7 @@ def _integer_gradients(
     layer, dtype = here.plan, here.dtype
     g, x = rows_of(words), rows_of(x_raw)
     x_format, w_format = layer.activation.format, layer.weight
-    grad_x, grad_weight, grad_bias = here.nothing(), here.nothing(), here.nothing()
+    grad_x = grad_weight = grad_bias = None
     if needs[0]:
         site = here.site(Role.GRAD_INPUT, _layer.per_sample(x_raw.shape, x_raw.shape[-1]))
         plan = dgrad_plan(layer, g_format, g.shape[1], dtype)
@@ -119,7 +119,7 @@ def _integer_gradients(
     if needs[2]:
         plan = bias_grad_plan(layer, g_format, g.shape[0], dtype)
         grad_bias = _products.bias_grad(matrix(g.t(), g_format), g, plan, here.site(Role.GRAD_BIAS), dtype)
-    return grad_x, grad_weight, grad_bias
+    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
 
 
 def _float_gradients(
@@ -129,7 +129,7 @@ def _float_gradients(
     g = rows_of(grad)
     rows, features = g.shape
     depth = x_raw.shape[-1]
-    grad_x, grad_weight, grad_bias = here.nothing(), here.nothing(), here.nothing()
+    grad_x = grad_weight = grad_bias = None
     if needs[0]:
         weight = _words.carrier(weight_raw, layer.weight, dtype)
         product = torch.mm(g, weight)
@@ -145,7 +145,7 @@ def _float_gradients(
         if records.listening():
             publish_float_sum(here.site(Role.GRAD_BIAS), g.numel(), features)
         grad_bias = here.round(g.sum(0), Role.GRAD_BIAS)
-    return grad_x, grad_weight, grad_bias
+    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
 
 
 def _publish(here: Backward, role: Role, shape: tuple[int, int, int], elements: tuple[int, int, int]) -> None:

@@ -1,0 +1,133 @@
+"""A call of the core settled but for its tensors: what shapes, strides and formats decide is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fxsim.ops._geometry import Pair, View, strides_of
+from fxsim.ops._operands import ONCE, CoreView, Repeat, core_view
+from fxsim.ops._plan import GemmPlan
+from fxsim.ops._product import Batch, Product, repeat_of
+
+Views: TypeAlias = Callable[[int, Tensor, Tensor], tuple[View, View]]
+"""The operands of product number i, as views of the whole tensors a and b."""
+
+_NHWC = (0, 2, 3, 1)
+
+
+class Strided(NamedTuple):
+    """What of a tensor decides its views."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, data: Tensor) -> Strided:
+        """Of a tensor."""
+        return cls(data.shape, data.stride())
+
+
+class Place(NamedTuple):
+    """Where products stand in their result, which is in memory a matrix of `rows` and `columns`.
+
+    The first product is (m, n); each of the others begins `down` rows and `right` columns after the last one.
+    """
+
+    rows: int
+    columns: int
+    m: int
+    n: int
+    down: int = 0
+    right: int = 0
+
+
+class Result(NamedTuple):
+    """The tensor that a call makes."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    channels_last: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """`times` products that are alike; a and b are the views of the first, None where there is none.
+
+    kernel: taps in k, for records.
+    """
+
+    times: int
+    views: Views
+    place: Place
+    result: Result
+    strides: tuple[int, ...]
+    plan: GemmPlan
+    kernel: Pair
+    a: CoreView | None
+    b: CoreView | None
+    repeat: Repeat
+
+    def first(self, out: Tensor) -> npt.NDArray[np.generic]:
+        """The part of a result that the first product fills."""
+        whole = out.numpy()
+        if self.result.channels_last:
+            whole = whole.transpose(_NHWC)
+        place = self.place
+        matrix: npt.NDArray[np.generic] = whole.reshape(place.rows, place.columns)
+        return matrix if self.times == 1 else matrix[: place.m, : place.n]
+
+    def products(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None, base: int) -> tuple[Product, ...]:
+        """Every product of the call, in order; `base` is the index of the result's first element."""
+        return _batch(self, a, b, out, bias, base).all()
+
+
+def settle(
+    views: Views,
+    a: Strided,
+    b: Strided,
+    place: Place,
+    result: Result,
+    plan: GemmPlan,
+    *,
+    times: int = 1,
+    with_bias: bool = False,
+    kernel: Pair = (1, 1),
+) -> Settled:
+    """Settle a call of `times` products of tensors that are like a and b, and perhaps of a bias."""
+    strides = strides_of(result.shape, result.channels_last)
+    bare = Settled(times, views, place, result, strides, plan, kernel, None, None, ONCE)
+    if not times:
+        return bare
+    stand_ins = [_stand_in(each) for each in (a, b, Strided(result.shape, strides))]
+    bias = _stand_in(Strided((place.columns,), (1,))) if with_bias else None
+    batch = _batch(bare, stand_ins[0], stand_ins[1], stand_ins[2], bias, 0)
+    first = batch.at(0)
+    seen = core_view(*first.a[1:]), core_view(*first.b[1:])
+    return Settled(times, views, place, result, strides, plan, kernel, *seen, repeat_of(batch, first))
+
+
+def _stand_in(like: Strided) -> Tensor:
+    """A tensor without elements in memory: views of it tell where theirs would be."""
+    return torch.empty_strided(like.shape, like.strides, device="meta")
+
+
+def _batch(settled: Settled, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None, base: int) -> Batch:
+    place = settled.place
+    whole = (out.permute(_NHWC) if settled.result.channels_last else out).view(place.rows, place.columns)
+
+    def at(i: int) -> Product:
+        down, right = i * place.down, i * place.right
+        columns = slice(right, right + place.n)
+        part = whole[down : down + place.m, columns]
+        index = base + down * place.columns + right
+        return Product(*settled.views(i, a, b), part, index, None if bias is None else bias[columns])
+
+    return Batch(settled.times, at)
