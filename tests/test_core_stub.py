@@ -49,7 +49,7 @@ def _core_names() -> dict[str, list[str]]:
                 if isinstance(value, property):
                     found[f"{name}.{member}"] = ["self"]
                 elif member == "__init__" or not member.startswith("_"):
-                    found[f"{name}.{member}"] = _signature(value.__doc__)
+                    found[f"{name}.{member}"] = _signature(getattr(thing, member).__doc__)
         else:
             found[name] = _signature(thing.__doc__)
     return found
