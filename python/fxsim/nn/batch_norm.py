@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fxsim.ops import batch_norm_ops, straight
+
 
 class BatchNormReLU2d(torch.nn.BatchNorm2d):
     """`relu(batch_norm(x) + residual)` in float32, about twice as fast as the three modules of torch.
@@ -43,7 +45,8 @@ class BatchNormReLU2d(torch.nn.BatchNorm2d):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x and residual (N, num_features, H, W) of any layout to y of the same shape in channels-last memory."""
-        y, _ = torch.ops.fxsim.batch_norm_relu.default(
+        direct = straight(x) and (residual is None or straight(residual))
+        y, _ = batch_norm_ops.FORWARD.way(direct)(
             x,
             self.weight,
             self.bias,

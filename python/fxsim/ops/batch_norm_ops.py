@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from fxsim.ops import _bridge, records
 from fxsim.ops._library import define
 from fxsim.ops._plan import short
+from fxsim.ops._straight import straight
 from fxsim.ops.records import FLOAT32, OpRecord, Pass
 
 _IMAGE_DIMENSIONS = 4
@@ -239,9 +240,8 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     if grad is None or not any(needs):
         return (None,) * 11
     tensors = ctx.saved_tensors
-    grad_x, grad_residual, grad_weight, grad_bias = torch.ops.fxsim.batch_norm_relu_backward.default(
-        grad, *tensors, *ctx.arguments
-    )
+    backward = BACKWARD.way(straight(grad))
+    grad_x, grad_residual, grad_weight, grad_bias = backward(grad, *tensors, *ctx.arguments)
     residual = grad if tensors[1] is None else grad_residual
     gradients = (grad_x, grad_weight, grad_bias, residual)
     return (*(each if need else None for each, need in zip(gradients, needs, strict=True)), *[None] * 7)
@@ -253,7 +253,7 @@ def _refuse_second_derivative(ctx: Any, *grads: object) -> NoReturn:
     )
 
 
-define(
+FORWARD: Final = define(
     "batch_norm_relu(Tensor x, Tensor? weight, Tensor? bias, Tensor? residual, "
     "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool batch_statistics, float momentum, float eps, bool relu, "
     "str layer) -> (Tensor, Tensor)",
@@ -262,7 +262,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+BACKWARD: Final = define(
     "batch_norm_relu_backward(Tensor grad, Tensor x, Tensor? y, Tensor statistics, Tensor? weight, "
     "Tensor? bias, bool batch_statistics, float eps, bool relu, str layer) -> (Tensor, Tensor, Tensor, Tensor)",
     batch_norm_relu_backward,
