@@ -50,7 +50,9 @@ def pair(name: str, setting: str, given: int | Sequence[int]) -> tuple[int, int]
     Raises:
         TypeError: it is neither.
     """
-    values = (given, given) if isinstance(given, int) else tuple(given)
+    if isinstance(given, int):
+        return given, given
+    values = tuple(given)
     if len(values) != 2 or not all(isinstance(value, int) for value in values):
         raise TypeError(f"{name}: {setting} = {given!r}: an int or two are needed, for height and width")
     return values[0], values[1]

@@ -48,25 +48,28 @@ def matmul(
         OverflowError: an overflow under "error"; an exact result beyond 64 bits without `out`.
     """
     left, right = _arguments.fixed("matmul", "a", a), _arguments.fixed("matmul", "b", b)
-    if left.ndim < 2 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
+    x, y = left.raw, right.raw
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
         raise ValueError(
-            f"matmul: a has shape {tuple(left.shape)} and b {tuple(right.shape)}: accepted are (..., M, K) and "
+            f"matmul: a has shape {tuple(x.shape)} and b {tuple(y.shape)}: accepted are (..., M, K) and "
             f"(..., K, N); reshape them"
         )
-    words = _arguments.bias_words("matmul", bias, right.shape[-1])
-    plan = _arguments.plan(
-        "matmul", accumulator, left.format, right.format, left.shape[-1], key=key, bias=bias, out=out
-    )
+    depth, columns = y.shape[-2:]
+    words = _arguments.bias_words("matmul", bias, columns)
+    plan = _arguments.plan("matmul", accumulator, left.format, right.format, depth, key=key, bias=bias, out=out)
     site = _arguments.site("matmul", Pass.FWD, key, index_offset)
-    leading, x, y = _batched(left, right)
-    raw = _products.matmul(x, left.format, y, right.format, words, plan, site, plan.dtype, (left.raw, right.raw))
-    return FixedTensor._trusted(raw.view(*leading, left.shape[-2], right.shape[-1]), plan.result)
+    formats = left.format, right.format
+    if y.ndim == 2:  # one product, however many dimensions lead
+        rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), depth)
+        raw = _products.linear(rows, formats[0], y, formats[1], words, plan, site, plan.dtype, transposed=True)
+        return FixedTensor._trusted(raw if x.ndim == 2 else raw.view(*x.shape[:-1], columns), plan.result)
+    leading, many, others = _batched(x, y)
+    raw = _products.matmul(many, formats[0], others, formats[1], words, plan, site, plan.dtype, (x, y))
+    return FixedTensor._trusted(raw.view(*leading, x.shape[-2], columns), plan.result)
 
 
-def _batched(a: FixedTensor, b: FixedTensor) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
-    """The broadcast leading dimensions, and both operands with those made one; a lone b is one tall product."""
-    if b.ndim == 2:
-        return tuple(a.shape[:-2]), a.raw.reshape(1, math.prod(a.shape[:-1]), a.shape[-1]), b.raw[None]
+def _batched(a: torch.Tensor, b: torch.Tensor) -> tuple[tuple[int, ...], torch.Tensor, torch.Tensor]:
+    """The broadcast leading dimensions, and both operands with those made one."""
     try:
         leading = tuple(np.broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2])))
     except ValueError:
@@ -74,6 +77,6 @@ def _batched(a: FixedTensor, b: FixedTensor) -> tuple[tuple[int, ...], torch.Ten
             f"matmul: leading dimensions {tuple(a.shape[:-2])} and {tuple(b.shape[:-2])} do not broadcast"
         ) from None
     count = math.prod(leading)
-    x = a.raw.expand(*leading, *a.shape[-2:]).reshape(count, *a.shape[-2:])
-    y = b.raw.expand(*leading, *b.shape[-2:]).reshape(count, *b.shape[-2:])
+    x = a.expand(*leading, *a.shape[-2:]).reshape(count, *a.shape[-2:])
+    y = b.expand(*leading, *b.shape[-2:]).reshape(count, *b.shape[-2:])
     return tuple(leading), x, y
