@@ -73,8 +73,8 @@ def counted(words: torch.Tensor) -> _bridge.WordCounts:
     images = words.permute(0, 2, 3, 1)
     counts = _bridge.WordCounts(images.shape)
     _bridge.quantize(
-        images.float(),
-        torch.empty(images.shape, dtype=torch.int8),
+        images.float().numpy(),
+        torch.empty(images.shape, dtype=torch.int8).numpy(),
         None,
         _bridge.quantizer(Quantizer(Format(8, 0))),
         seed=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,17 +11,17 @@ from torch import Tensor
 
 import fxsim as fx
 from fxsim import ops
-from fxsim.ops import _products, executions
+from fxsim.ops import _conv2d_plan, _products, executions
 from fxsim.ops._geometry import strides_of
 from fxsim.ops._operands import core_view
 from fxsim.ops.executions import Execution
 
-KINDS = ("_linear", "_linear_wgrad", "_matmul", "_conv2d", "_conv2d_dgrad", "_conv2d_wgrad")
+KINDS = ("linear", "linear_wgrad", "matmul", "conv2d", "conv2d_dgrad", "conv2d_wgrad")
 
 
 def forget() -> None:
     for kind in KINDS:
-        getattr(_products, kind).cache_clear()
+        getattr(_products, f"settle_{kind}").cache_clear()
 
 
 def words(seed: int, *shape: int, form: str = "<8,4>", last: bool = False) -> fx.FixedTensor:
@@ -133,3 +134,75 @@ def test_strides_are_those_of_torch(shape: tuple[int, ...]) -> None:
     assert strides_of(shape, False) == torch.empty(shape).stride()
     last = torch.empty((shape[0], *shape[2:], shape[1])).movedim(-1, 1)
     assert strides_of(shape, True) == last.stride()
+
+
+NUMERICS = fx.Numerics("<8,6>", "<8,4>", "<16,6>", grad_output="<8,6>", grad_weight="<16,6>", grad_input="<16,6>")
+OTHER = fx.Numerics("<8,6>", "<8,4>", "<12,4>", grad_output="<8,6>", grad_weight="<12,4>", grad_input="<12,4>")
+
+
+def layer_case(**change: Any) -> tuple[Tensor, ...]:
+    """Output and gradients of the ops of a layer, whose arguments are those of a common case but for `change`."""
+    given: dict[str, Any] = {
+        "x": (2, 4, 6, 6), "dtype": torch.float32, "w": (6, 4, 3, 3), "w_last": True, "bias": False, "stride": [1, 1],
+        "padding": [1, 1], "dilation": [1, 1], "groups": 1, "numerics": NUMERICS, "layer": "", "x_last": True,
+        "needs": [True, True, False],
+    } | change  # fmt: skip
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(given["x"], generator=generator).to(given["dtype"])
+    w = words(2, *given["w"], form="<8,6>", last=given["w_last"]).raw
+    bias = words(3, given["w"][0], form="<8,6>").raw if given["bias"] else None
+    outside, call = w > 100, torch.tensor(3)
+    window = (given["stride"], given["padding"], given["dilation"], given["groups"])
+    settings = (given["numerics"].to_text(), 5, 2)
+    y, x_raw, clipped = torch.ops.fxsim.conv2d(
+        x, w.to(x.dtype), None, w, outside, bias, None, *window, *settings, call, False, 0, given["layer"], True,
+    )  # fmt: skip
+    grad = torch.randn(y.shape, generator=generator).to(y.dtype)
+    if not given["x_last"]:
+        x_raw = x_raw.contiguous()
+    gradients = torch.ops.fxsim.conv2d_backward(
+        grad, x_raw, clipped, w, outside, None, given["needs"], *window, *settings, call, 0, given["layer"]
+    )
+    return (y, x_raw, *gradients)
+
+
+LAYERS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "batch": {"x": (3, 4, 6, 6)},
+    "size": {"x": (2, 4, 6, 5)},
+    "dtype": {"dtype": torch.float64},
+    "weight": {"w": (8, 4, 3, 3)},
+    "memory of the weight": {"w_last": False},
+    "memory of x": {"x_last": False},
+    "bias": {"bias": True, "needs": [True, True, True]},
+    "stride": {"stride": [2, 1]},
+    "padding": {"padding": [1, 0]},
+    "dilation": {"dilation": [1, 2]},
+    "groups": {"w": (6, 2, 3, 3), "groups": 2},
+    "numerics": {"numerics": OTHER},
+    "name": {"layer": "conv1"},
+    "x needs none": {"needs": [False, True, False]},
+    "the weight needs none": {"needs": [True, False, False]},
+}
+
+
+def test_kept_calls_of_layers_give_what_calls_settled_anew_give() -> None:
+    anew = {}
+    for name, change in LAYERS.items():
+        forget()
+        _conv2d_plan.forward_call.cache_clear()
+        _conv2d_plan.backward_call.cache_clear()
+        anew[name] = layer_case(**change)
+    for _ in range(2):
+        for name, change in LAYERS.items():
+            found = layer_case(**change)
+            assert [each.stride() for each in found] == [each.stride() for each in anew[name]], name
+            assert all(map(torch.equal, found, anew[name])), name
+
+
+def test_a_refusal_is_not_kept() -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="has no place in an image"):
+            layer_case(x=(2, 4, 1, 1), padding=[0, 0])
+        with pytest.raises(TypeError, match="float32 does not carry the output format <30,4> exactly"):
+            layer_case(numerics=fx.Numerics("<8,6>", "<8,4>", "<30,4>"))

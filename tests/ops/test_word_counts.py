@@ -14,7 +14,7 @@ from torch import Tensor
 import fxsim as fx
 from fxsim import _core
 from fxsim.formats import Format
-from fxsim.ops import _bridge, _products, _word_counts
+from fxsim.ops import _bridge, _execution, _word_counts
 from fxsim.ops.records import OpRecord
 from fxsim.rounding import Quantizer
 
@@ -62,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
 def test_records_are_those_of_words_looked_at(isa: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     fx.isa.force(isa)
     known = step(*layers()[number])
-    monkeypatch.setattr(_products, "counts_of", lambda _: None)
+    monkeypatch.setattr(_execution, "counts_of", lambda _: None)
     assert step(*layers()[number]) == known
     assert known[0].nnz_a > 0
 

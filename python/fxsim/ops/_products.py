@@ -39,12 +39,12 @@ def linear(
     transposed: the weight is given as (K, N).
     """
     like = Strided.of(x), Strided.of(weight)
-    settled = _linear(*like, x_format, weight_format, bias is not None, plan, dtype, transposed)
+    settled = settle_linear(*like, x_format, weight_format, bias is not None, plan, dtype, transposed)
     return execute(settled, x, weight, bias, site)
 
 
 @lru_cache(maxsize=_KEPT)
-def _linear(
+def settle_linear(
     x: Strided,
     weight: Strided,
     x_format: Format,
@@ -54,6 +54,8 @@ def _linear(
     dtype: torch.dtype,
     transposed: bool,
 ) -> Settled:
+    """Settle `linear`."""
+
     def views(_: int, x: Tensor, weight: Tensor) -> tuple[View, View]:
         columns = matrix(weight.t() if transposed else weight, weight_format)
         return matrix(x, x_format), columns._replace(data=weight)
@@ -66,14 +68,16 @@ def linear_wgrad(
     grad: Tensor, grad_format: Format, x: Tensor, x_format: Format, plan: GemmPlan, site: Site, dtype: torch.dtype
 ) -> Tensor:
     """grad (rows, N) transposed times x (rows, K): (N, K)."""
-    settled = _linear_wgrad(Strided.of(grad), Strided.of(x), grad_format, x_format, plan, dtype)
+    settled = settle_linear_wgrad(Strided.of(grad), Strided.of(x), grad_format, x_format, plan, dtype)
     return execute(settled, grad, x, None, site)
 
 
 @lru_cache(maxsize=_KEPT)
-def _linear_wgrad(
+def settle_linear_wgrad(
     grad: Strided, x: Strided, grad_format: Format, x_format: Format, plan: GemmPlan, dtype: torch.dtype
 ) -> Settled:
+    """Settle `linear_wgrad`."""
+
     def views(_: int, grad: Tensor, x: Tensor) -> tuple[View, View]:
         return matrix(grad.t(), grad_format), matrix(x.t(), x_format)
 
@@ -96,14 +100,16 @@ def matmul(
 
     `operands` are a and b before they were broadcast: what a record counts the elements of.
     """
-    settled = _matmul(Strided.of(a), Strided.of(b), a_format, b_format, bias is not None, plan, dtype)
+    settled = settle_matmul(Strided.of(a), Strided.of(b), a_format, b_format, bias is not None, plan, dtype)
     return execute(settled, a, b, bias, site, operands)
 
 
 @lru_cache(maxsize=_KEPT)
-def _matmul(
+def settle_matmul(
     a: Strided, b: Strided, a_format: Format, b_format: Format, with_bias: bool, plan: GemmPlan, dtype: torch.dtype
 ) -> Settled:
+    """Settle `matmul`."""
+
     def views(i: int, a: Tensor, b: Tensor) -> tuple[View, View]:
         return matrix(a[i], a_format), matrix(b[i].t(), b_format)
 
@@ -127,12 +133,12 @@ def conv2d(
 ) -> Tensor:
     """x (N, C, H, W) with weight (C_out, C / groups, KH, KW): (N, C_out, OH, OW), channels last in memory."""
     like = x.stride(), weight.stride()
-    settled = _conv2d(conv, *like, x_format, weight_format, bias is not None, channel_major, plan, dtype)
+    settled = settle_conv2d(conv, *like, x_format, weight_format, bias is not None, channel_major, plan, dtype)
     return execute(settled, x, weight, bias, site)
 
 
 @lru_cache(maxsize=_KEPT)
-def _conv2d(
+def settle_conv2d(
     conv: Conv,
     x: tuple[int, ...],
     weight: tuple[int, ...],
@@ -143,6 +149,8 @@ def _conv2d(
     plan: GemmPlan,
     dtype: torch.dtype,
 ) -> Settled:
+    """Settle `conv2d` of an x and a weight of these strides."""
+
     def views(group: int, x: Tensor, weight: Tensor) -> tuple[View, View]:
         return conv.forward(x, x_format, weight, weight_format, group, channel_major)
 
@@ -171,12 +179,12 @@ def conv2d_dgrad(
     dtype: torch.dtype,
 ) -> Tensor:
     """The gradient of x, (N, C, H, W), channels last in memory."""
-    settled = _conv2d_dgrad(conv, grad.stride(), weight.stride(), grad_format, weight_format, plan, dtype)
+    settled = settle_conv2d_dgrad(conv, grad.stride(), weight.stride(), grad_format, weight_format, plan, dtype)
     return execute(settled, grad, weight, None, site)
 
 
 @lru_cache(maxsize=_KEPT)
-def _conv2d_dgrad(
+def settle_conv2d_dgrad(
     conv: Conv,
     grad: tuple[int, ...],
     weight: tuple[int, ...],
@@ -185,6 +193,8 @@ def _conv2d_dgrad(
     plan: GemmPlan,
     dtype: torch.dtype,
 ) -> Settled:
+    """Settle `conv2d_dgrad` of a gradient and a weight of these strides."""
+
     def views(group: int, grad: Tensor, weight: Tensor) -> tuple[View, View]:
         return conv.dgrad(grad, grad_format, weight, weight_format, group)
 
@@ -212,12 +222,12 @@ def conv2d_wgrad(
     dtype: torch.dtype,
 ) -> Tensor:
     """The gradient of weight, (C_out, C / groups, KH, KW), stored (C_out, KH, KW, C / groups)."""
-    settled = _conv2d_wgrad(conv, grad.stride(), x.stride(), grad_format, x_format, plan, dtype)
+    settled = settle_conv2d_wgrad(conv, grad.stride(), x.stride(), grad_format, x_format, plan, dtype)
     return execute(settled, grad, x, None, site)
 
 
 @lru_cache(maxsize=_KEPT)
-def _conv2d_wgrad(
+def settle_conv2d_wgrad(
     conv: Conv,
     grad: tuple[int, ...],
     x: tuple[int, ...],
@@ -226,6 +236,8 @@ def _conv2d_wgrad(
     plan: GemmPlan,
     dtype: torch.dtype,
 ) -> Settled:
+    """Settle `conv2d_wgrad` of a gradient and an x of these strides."""
+
     def views(group: int, grad: Tensor, x: Tensor) -> tuple[View, View]:
         return conv.wgrad(grad, grad_format, x, x_format, group)
 

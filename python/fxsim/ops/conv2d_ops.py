@@ -8,13 +8,15 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from fxsim.formats import Format
 from fxsim.ops import _layer, _products, _words, records
-from fxsim.ops._geometry import Conv, conv_shape, matrix, output_size
+from fxsim.ops._conv2d_plan import BackwardCall, Window, backward_call, forward_call
+from fxsim.ops._execution import execute
+from fxsim.ops._geometry import Conv, matrix, output_size
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import as_tensor, define, refuse_second_derivative
-from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
+from fxsim.ops._plan import bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
+from fxsim.ops._settled import Strided
 from fxsim.ops._straight import straight
 from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
@@ -52,21 +54,11 @@ def conv2d(
         All are channels last in memory.
     """
     plan = layer_plan(layer, "conv2d", numerics)
-    conv = _shape(plan.name, tuple(x.shape), tuple(weight_raw.shape), stride, padding, dilation, groups)
-    here = Forward(plan, layer, "conv2d", seed, layer_id, int(call), evaluation, index_offset, conv.n)
-    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask, multiplied=conv.groups == 1)
-    y = _products.conv2d(
-        conv,
-        raw,
-        plan.activation.format,
-        weight_raw,
-        plan.weight,
-        _layer.int64(bias_raw),
-        plan.numerics.accumulator.k_order == "cin_kh_kw",
-        forward_plan(plan, conv.depth, bias_raw is not None, x.dtype),
-        here.site(Role.OUTPUT, conv.co * conv.out[0] * conv.out[1]),
-        x.dtype,
-    )
+    window = Window.of(stride, padding, dilation, groups)
+    settled = forward_call(plan, x.shape, x.dtype, Strided.of(weight_raw), bias_raw is not None, window)
+    here = Forward(plan, layer, "conv2d", seed, layer_id, int(call), evaluation, index_offset, settled.conv.n)
+    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask, multiplied=groups == 1)
+    y = execute(settled.product, raw, weight_raw, _layer.int64(bias_raw), here.site(Role.OUTPUT, settled.outputs))
     return y, raw, clipped
 
 
@@ -91,15 +83,16 @@ def conv2d_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias under the layer's Numerics; those not in `needs` come back empty."""
     plan = layer_plan(layer, "conv2d", numerics)
-    conv = _shape(plan.name, tuple(x_raw.shape), tuple(weight_raw.shape), stride, padding, dilation, groups)
+    window = Window.of(stride, padding, dilation, groups)
+    like = Strided.of(x_raw), Strided.of(weight_raw)
+    settled = backward_call(plan, *like, grad.dtype, window, needs[0], needs[1])
+    conv = settled.conv
     here = Backward(plan, layer, "conv2d", seed, layer_id, int(call), index_offset, conv.n, grad.dtype)
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
     else:
-        words = here.quantize_grad(grad, plan.grad_output, channels_last=True, multiplied=conv.groups == 1)
-        grad_x, grad_weight, grad_bias = _integer_gradients(
-            here, conv, words, plan.grad_output.format, x_raw, weight_raw, needs
-        )
+        words = here.quantize_grad(grad, plan.grad_output, channels_last=True, multiplied=groups == 1)
+        grad_x, grad_weight, grad_bias = _integer_gradients(here, settled, words, x_raw, weight_raw, needs[2])
     return (
         here.straight_through(grad_x, x_clipped),
         here.straight_through(grad_weight, weight_clipped),
@@ -108,22 +101,18 @@ def conv2d_backward(
 
 
 def _integer_gradients(
-    here: Backward, conv: Conv, g: Tensor, g_format: Format, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
+    here: Backward, settled: BackwardCall, g: Tensor, x_raw: Tensor, weight_raw: Tensor, needs_bias: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    layer, dtype = here.plan, here.dtype
     grad_x = grad_weight = grad_bias = None
-    if needs[0]:
-        plan = dgrad_plan(layer, g_format, conv.co // conv.groups * conv.kernel[0] * conv.kernel[1], dtype)
-        site = here.site(Role.GRAD_INPUT, conv.c * conv.size[0] * conv.size[1])
-        grad_x = _products.conv2d_dgrad(conv, g, g_format, weight_raw, layer.weight, plan, site, dtype)
-    if needs[1]:
-        plan = wgrad_plan(layer, g_format, conv.pixels, dtype)
-        site = here.site(Role.GRAD_WEIGHT)
-        grad_weight = _products.conv2d_wgrad(conv, g, g_format, x_raw, layer.activation.format, plan, site, dtype)
-    if needs[2]:
-        columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), g_format)
-        plan = bias_grad_plan(layer, g_format, conv.pixels, dtype)
-        grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), dtype)
+    if settled.grad_x is not None:
+        grad_x = execute(settled.grad_x, g, weight_raw, None, here.site(Role.GRAD_INPUT, settled.inputs))
+    if settled.grad_weight is not None:
+        grad_weight = execute(settled.grad_weight, g, x_raw, None, here.site(Role.GRAD_WEIGHT))
+    if needs_bias and here.plan.grad_output is not None:
+        form = here.plan.grad_output.format
+        columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), form)
+        plan = bias_grad_plan(here.plan, form, settled.conv.pixels, here.dtype)
+        grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), here.dtype)
     return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
 
 
@@ -180,26 +169,6 @@ def _publish(here: Backward, conv: Conv, needs: list[bool]) -> None:
         )
     if needs[2]:
         publish_float_sum(here.site(Role.GRAD_BIAS), grads, conv.co)
-
-
-def _shape(
-    name: str,
-    x: tuple[int, ...],
-    weight: tuple[int, ...],
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    groups: int,
-) -> Conv:
-    return conv_shape(
-        name,
-        x,
-        weight,
-        (stride[0], stride[1]),
-        (padding[0], padding[1]),
-        (dilation[0], dilation[1]),
-        groups,
-    )
 
 
 def _fake_conv2d(
