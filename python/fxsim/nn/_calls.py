@@ -52,7 +52,7 @@ def call_number(calls: Tensor, recent: Recent, x: Tensor, *, training: bool, exe
     if _may_be_repeated():
         recent.remember(x, int(number))
     if executed:
-        calls.numpy()[()] += 1
+        calls.numpy().fill(int(number) + 1)
     else:
         calls.add_(1)
     return number

@@ -81,17 +81,18 @@ class Layer(torch.nn.Module):
 
     def _number(self, x: Tensor) -> Tensor | int:
         """The number of this forward: an int if an op on x goes `straight`, else int64 ()."""
-        if torch.compiler.is_compiling():
-            number = self.calls.clone()
-            if self.training:
-                self.calls.add_(1)
-            return number
+        calls = self.calls
         if straight(x):
-            return call_number(self.calls, self._recent, x, training=self.training, executed=True)
+            return call_number(calls, self._recent, x, training=self.training, executed=True)
+        if torch.compiler.is_compiling():
+            number = calls.clone()
+            if self.training:
+                calls.add_(1)
+            return number
         if executed(x):
             with torch._C._DisableTorchDispatch():  # counting forwards is nobody's arithmetic
-                return as_tensor(call_number(self.calls, self._recent, x, training=self.training, executed=True))
-        return as_tensor(call_number(self.calls, self._recent, x, training=self.training, executed=False))
+                return as_tensor(call_number(calls, self._recent, x, training=self.training, executed=True))
+        return as_tensor(call_number(calls, self._recent, x, training=self.training, executed=False))
 
     def _clips_input(self, x: Tensor) -> bool:
         """Whether the forward must keep where x left its range."""

@@ -128,11 +128,12 @@ class Weighted(Layer):
                 weight.detach(), None if bias is None else bias.detach(), steps, watch, training
             )
             return self._quantize(torch.ops.fxsim.quantize_raw.default, number)
+        now = weight_step.state_of(weight, bias)
         if torch._C._len_torch_dispatch_stack():
             with torch._C._DisableTorchDispatch():  # counting steps is nobody's arithmetic
-                step = weight_step.weight_step(weight, bias, steps, watch, training)
+                step = weight_step.step_at(now, steps, watch, training)
         else:
-            step = weight_step.weight_step(weight, bias, steps, watch, training)
+            step = weight_step.step_at(now, steps, watch, training)
         key = (
             step,
             self._seed,
@@ -140,7 +141,7 @@ class Weighted(Layer):
             self._weight_text,
             self._bias_text,
             self._clips,
-            weight_step.state_of(weight, bias),
+            now,
             weight.dtype,
         )
         kept = self._kept

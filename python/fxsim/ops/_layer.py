@@ -97,14 +97,12 @@ class Backward(NamedTuple):
 
     def nothing(self) -> Tensor:
         """What stands for a gradient nobody needs."""
-        return torch.empty(0, dtype=self.dtype)
+        return torch.empty_strided((0,), (1,), dtype=self.dtype)
 
-    def complete(self, gradient: Tensor | None) -> Tensor:
-        """A gradient, or what stands for it."""
-        return self.nothing() if gradient is None else gradient
-
-    def straight_through(self, gradient: Tensor, clipped: Tensor | None) -> Tensor:
-        """Under ste "clipped", 0 where the range was left; the gradient is changed in place."""
+    def straight_through(self, gradient: Tensor | None, clipped: Tensor | None) -> Tensor:
+        """Under ste "clipped", 0 where the range was left; the gradient is changed in place. None: nobody needs it."""
+        if gradient is None:
+            return self.nothing()
         if not self.plan.clips or clipped is None or not gradient.numel():
             return gradient
         return _words.clear(gradient, clipped)
@@ -148,4 +146,4 @@ def needed(ctx: Any) -> list[bool]:
 
 def chosen(gradients: Sequence[Tensor], needs: Sequence[bool]) -> tuple[Tensor | None, ...]:
     """None for the gradients nobody needs."""
-    return tuple(gradient if need else None for gradient, need in zip(gradients, needs, strict=True))
+    return tuple([gradient if need else None for gradient, need in zip(gradients, needs, strict=True)])

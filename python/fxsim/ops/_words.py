@@ -48,7 +48,7 @@ def quantize(
     shape = x.shape
     strides = strides_of(shape, channels_last)
     out = torch.empty_strided(shape, strides, dtype=dtype)
-    clipped = torch.empty_strided(shape, strides, dtype=torch.bool) if mask else torch.empty(0, dtype=torch.bool)
+    clipped = torch.empty_strided(*(shape, strides) if mask else ((0,), (1,)), dtype=torch.bool)
     count = records.listening()
     counts = new_counts(in_order(x, channels_last).shape) if count and multiplied else None
     events = _bridge.quantize(

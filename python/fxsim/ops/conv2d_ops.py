@@ -102,7 +102,7 @@ def conv2d_backward(
 
 def _integer_gradients(
     here: Backward, settled: BackwardCall, g: Tensor, x_raw: Tensor, weight_raw: Tensor, needs_bias: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     grad_x = grad_weight = grad_bias = None
     if settled.grad_x is not None:
         grad_x = execute(settled.grad_x, g, weight_raw, None, here.site(Role.GRAD_INPUT, settled.inputs))
@@ -113,12 +113,12 @@ def _integer_gradients(
         columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), form)
         plan = bias_grad_plan(here.plan, form, settled.conv.pixels, here.dtype)
         grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), here.dtype)
-    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
+    return grad_x, grad_weight, grad_bias
 
 
 def _float_gradients(
     here: Backward, conv: Conv, grad: Tensor, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     layer, dtype = here.plan, here.dtype
     x = _words.carrier(x_raw, layer.activation.format, dtype)
     weight = _words.carrier(weight_raw, layer.weight, dtype)
@@ -139,9 +139,9 @@ def _float_gradients(
         _publish(here, conv, needs)
     size = conv.c * conv.size[0] * conv.size[1]
     return (
-        here.round(gradients[0], Role.GRAD_INPUT, size, channels_last=True) if needs[0] else here.nothing(),
-        here.round(gradients[1], Role.GRAD_WEIGHT, channels_last=True) if needs[1] else here.nothing(),
-        here.round(gradients[2], Role.GRAD_BIAS) if needs[2] else here.nothing(),
+        here.round(gradients[0], Role.GRAD_INPUT, size, channels_last=True) if needs[0] else None,
+        here.round(gradients[1], Role.GRAD_WEIGHT, channels_last=True) if needs[1] else None,
+        here.round(gradients[2], Role.GRAD_BIAS) if needs[2] else None,
     )
 
 

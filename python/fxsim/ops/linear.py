@@ -166,7 +166,7 @@ def bias_grad(
 
 def rows_of(data: Tensor) -> Tensor:
     """All leading dimensions made one; a view where strides allow it."""
-    return data.reshape(math.prod(data.shape[:-1]), data.shape[-1])
+    return data if data.dim() == 2 else data.reshape(math.prod(data.shape[:-1]), data.shape[-1])
 
 
 def batch_of(data: Tensor) -> int:

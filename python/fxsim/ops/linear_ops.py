@@ -66,7 +66,7 @@ def linear(
         site,
         x.dtype,
     )
-    return y.view(*x.shape[:-1], features), raw, clipped
+    return y if x.dim() == 2 else y.view(*x.shape[:-1], features), raw, clipped
 
 
 def linear_backward(
@@ -103,7 +103,7 @@ def linear_backward(
 
 def _integer_gradients(
     here: Backward, words: Tensor, g_format: Format, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     layer, dtype = here.plan, here.dtype
     g, x = rows_of(words), rows_of(x_raw)
     x_format, w_format = layer.activation.format, layer.weight
@@ -112,19 +112,19 @@ def _integer_gradients(
         site = here.site(Role.GRAD_INPUT, _layer.per_sample(x_raw.shape, x_raw.shape[-1]))
         plan = dgrad_plan(layer, g_format, g.shape[1], dtype)
         product = _products.linear(g, g_format, weight_raw, w_format, None, plan, site, dtype, transposed=True)
-        grad_x = product.view(x_raw.shape)
+        grad_x = product if x_raw.dim() == 2 else product.view(x_raw.shape)
     if needs[1]:
         plan = wgrad_plan(layer, g_format, g.shape[0], dtype)
         grad_weight = _products.linear_wgrad(g, g_format, x, x_format, plan, here.site(Role.GRAD_WEIGHT), dtype)
     if needs[2]:
         plan = bias_grad_plan(layer, g_format, g.shape[0], dtype)
         grad_bias = _products.bias_grad(matrix(g.t(), g_format), g, plan, here.site(Role.GRAD_BIAS), dtype)
-    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
+    return grad_x, grad_weight, grad_bias
 
 
 def _float_gradients(
     here: Backward, grad: Tensor, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     layer, dtype = here.plan, here.dtype
     g = rows_of(grad)
     rows, features = g.shape
@@ -145,7 +145,7 @@ def _float_gradients(
         if records.listening():
             publish_float_sum(here.site(Role.GRAD_BIAS), g.numel(), features)
         grad_bias = here.round(g.sum(0), Role.GRAD_BIAS)
-    return here.complete(grad_x), here.complete(grad_weight), here.complete(grad_bias)
+    return grad_x, grad_weight, grad_bias
 
 
 def _publish(here: Backward, role: Role, shape: tuple[int, int, int], elements: tuple[int, int, int]) -> None:

@@ -24,16 +24,20 @@ def weight_step(weight: Tensor, bias: Tensor | None, steps: Tensor, watch: Tenso
         watch: int64 (2,): address and version of both then, or one of the constants above; updated in place.
         training: whether this forward counts.
     """
+    return step_at(state_of(weight, bias), steps, watch, training)
+
+
+def step_at(now: tuple[int, int], steps: Tensor, watch: Tensor, training: bool) -> int:
+    """`weight_step` of a weight and bias whose `state_of` is `now`."""
     seen, seen_version = watch.tolist()
     step = int(steps)
     if seen == BY_HAND:
         return step
-    now = state_of(weight, bias)
     moved = (seen, seen_version) != now
     changed = seen == CHANGED or (seen != FRESH and moved)
     if training:
         if changed:
-            steps.numpy()[()] += 1
+            steps.numpy().fill(step + 1)
         if moved:
             watch.numpy()[:] = now
     return step + changed
