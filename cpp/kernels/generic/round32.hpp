@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -31,7 +32,7 @@
 
 namespace fxsim::generic {
 
-inline constexpr std::int64_t kBlock32 = 1024;
+using isa::kBlock32;
 
 // Value: float, double or std::int32_t.
 template <class Value>
@@ -76,6 +77,15 @@ inline Range32 range32(const Quantizer& q) {
   return {held(q.lowest()), held(f.raw_min()), held(f.raw_max()), ~std::uint32_t{0} >> (f.wl < 32 ? 32 - f.wl : 0)};
 }
 
+// Of magnitudes below 2^29 those that the format stores as they are; all of them where they are a power of two.
+inline isa::Inside32 inside32(const Range32& range) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 29;
+  const std::int64_t low = std::max<std::int64_t>({range.lowest, range.low, -kMost});
+  const std::int64_t values = std::min<std::int64_t>(range.high, kMost - 1) - low + 1;
+  const auto inside = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(values)));
+  return {static_cast<std::uint32_t>(inside == values ? -low : inside / 2), ~static_cast<std::uint32_t>(inside - 1)};
+}
+
 template <class... R>
 constexpr std::array<int, kRoundings> bits_below(const std::tuple<R...>*) {
   const auto below = []<class One>(const One*) {
@@ -102,6 +112,7 @@ Round32<Value>::Round32(const isa::Kernels& kernels, const Quantizer& q, int sca
       store_(lanes_.store[q.overflow][static_cast<std::size_t>(out)]),
       range_(range32(q)),
       step_(std::ldexp(1.0, -q.format.fl)) {
+  const isa::Inside32 inside = inside32(range_);
   constexpr int kMostRandomBits = 30;
   constexpr int kMostMagnitude = 29;
   constexpr double kTop = 0x1p30;
@@ -120,11 +131,11 @@ Round32<Value>::Round32(const isa::Kernels& kernels, const Quantizer& q, int sca
     possible_ = possible_ && scale <= kMostScale && scale >= -kMostScale;
     may_vanish_ = scale < 0;
     const bool cuts = !q.wraps && f.magnitude_bits() <= kMostMagnitude && !(count && std::is_same_v<Value, double>);
-    scale_ = {std::ldexp(1.0, scale), cuts ? HUGE_VAL : kTop, kTop, 0, q.random_bits};
+    scale_ = {std::ldexp(1.0, scale), cuts ? HUGE_VAL : kTop, kTop, 0, q.random_bits, inside};
     const int bits = short_bits(q);
     has_short_ =
         std::is_same_v<Value, float> && f.magnitude_bits() + bits <= kMostMagnitude && scale + bits <= kMostScale;
-    short_scale_ = {std::ldexp(1.0, scale + bits), count ? kTop : scale_.limit, kTop, bits, q.random_bits};
+    short_scale_ = {std::ldexp(1.0, scale + bits), count ? kTop : scale_.limit, kTop, bits, q.random_bits, inside};
   }
 }
 
@@ -153,14 +164,16 @@ bool Round32<Value>::run(const Value* values, std::int64_t count, const std::uin
   isa::Counts32 counts;
   if (!round(values, count, u, counts)) return false;
   std::int64_t outside = 0;
-  if (count_ || clipped != nullptr || q_.error) {
+  if (counts.inside) {
+    if (clipped != nullptr) std::fill_n(clipped, count, std::uint8_t{0});
+  } else if (count_ || clipped != nullptr || q_.error) {
     outside = lanes_.outside(rounded_.data(), count, range_.low, range_.high, clipped);
     if (q_.error && outside > 0) return false;
   }
   store_(rounded_.data(), count, range_, step_, out, at);
   tally.clipped += outside;
   if (count_) {
-    tally.overflows += range_.lowest == range_.low
+    tally.overflows += range_.lowest == range_.low || counts.inside
                            ? outside
                            : lanes_.outside(rounded_.data(), count, range_.lowest, range_.high, nullptr);
     tally.inexact += counts.inexact;

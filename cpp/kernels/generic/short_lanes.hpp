@@ -12,21 +12,22 @@
 namespace fxsim::isa {
 namespace {
 
-// The counts of vectors of rounded values, lane by lane. A value is off the grid where it differs from its floor, or
-// from whatever integer it was rounded to.
+// Counts of vectors of rounded values, lane by lane, for instruction sets that compare to lanes.
 template <class Ops>
-struct VectorCounts {
+struct LaneCounts {
   using Words = typename Ops::Words;
 
   Words inexact{}, round_to_zero{};
 
+  // The number of the vector; where a and b differ, the values were not on the grid.
   template <class Floats>
-  void add(Floats scaled, Words whole, Words rounded) {
-    Ops::count_differing(scaled, Ops::floats(whole), rounded, inexact, round_to_zero);
+  void add(std::int64_t, Floats a, Floats b, Words rounded) {
+    const Words differ = Ops::differ(a, b);
+    inexact -= differ;
+    round_to_zero -= differ & reinterpret_cast<Words>(rounded == 0);
   }
 
-  // And of the values after them.
-  void sum(Counts32& counts) const {
+  void sum(std::int64_t, Counts32& counts) const {
     for (int lane = 0; lane < Ops::kLanes; ++lane) {
       counts.inexact += inexact[lane];
       counts.round_to_zero += round_to_zero[lane];
@@ -34,8 +35,28 @@ struct VectorCounts {
   }
 };
 
-// Integers from 2^30 on, which the mark for "does not fit" is one of, are refused: their upper two bits differ. What is
-// added to the others fits.
+inline bool are_inside(const std::int32_t* rounded, std::int64_t count, const Inside32& inside) {
+  std::uint32_t any = 0;
+  for (std::int64_t i = 0; i < count; ++i) any |= static_cast<std::uint32_t>(rounded[i]) + inside.offset;
+  return (any & inside.beyond) == 0;
+}
+
+inline bool are_below(const std::int32_t* rounded, std::int64_t count, std::int32_t limit) {
+  std::uint32_t any = 0;
+  for (std::int64_t i = 0; i < count; ++i) any |= (rounded[i] >= limit) | (rounded[i] <= -limit) ? 1 : 0;
+  return any == 0;
+}
+
+template <class Words>
+bool any_bit_of(Words v, std::uint32_t mask) {
+  constexpr int kLanes = sizeof(Words) / sizeof(std::uint32_t);
+  std::uint32_t any = 0;
+  for (int lane = 0; lane < kLanes; ++lane) any |= v[lane];
+  return (any & mask) != 0;
+}
+
+// The mark for "does not fit" and integers from 2^30 on are refused. They are looked for after the rounding, where one
+// was found that is not inside: no shift brings them below 2^30 shifted as far. What is added to the others fits.
 template <class Ops, class Rounding, bool kCounts>
 bool convert_short(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
                    std::int32_t* rounded, Counts32* counts) {
@@ -44,8 +65,8 @@ bool convert_short(const float* values, std::int64_t count, const Scale32& scale
   constexpr bool kConverts = kIsConversion<Rounding>;
   const auto factor = Ops::broadcast(static_cast<float>(kConverts ? scale.factor / (1 << bits) : scale.factor));
   const std::uint32_t integer = ~std::uint32_t{0} << bits;
-  Words unfit{};
-  VectorCounts<Ops> tally;
+  Words beyond{};
+  typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
     const auto scaled = Ops::multiply(values + i, factor);
@@ -55,7 +76,6 @@ bool convert_short(const float* values, std::int64_t count, const Scale32& scale
     } else {
       words = Ops::template integers<Direction::kDown>(scaled);
     }
-    unfit = Ops::either_or_differ(unfit, words, words + words);
     Words whole = words;
     if constexpr (!kConverts) {
       Words draw{};
@@ -63,19 +83,25 @@ bool convert_short(const float* values, std::int64_t count, const Scale32& scale
       whole = words & integer;
       words = Ops::shift(words + Rounding::addend(draw), bits);
     }
-    if constexpr (kCounts) tally.add(scaled, whole, words);
+    if constexpr (kCounts) tally.add(i / Ops::kLanes, scaled, Ops::floats(whole), words);
+    beyond |= words + scale.inside.offset;
     Ops::store(rounded + i, words);
   }
-  if (Ops::any_upper_bit(unfit)) return false;
   const std::uint32_t* draws = kIsStochastic<Rounding> ? u + i : u;
-  const bool fit = round_short<Rounding, kCounts>(values + i, count - i, scale, draws, rounded + i, counts);
-  if constexpr (kCounts) tally.sum(*counts);
+  bool fit = round_short<Rounding, kCounts>(values + i, count - i, scale, draws, rounded + i, counts);
+  if constexpr (kCounts) tally.sum(i, *counts);
+  if (any_bit_of(beyond, scale.inside.beyond)) {
+    fit &= are_below(rounded, i, std::int32_t{1} << (kConverts ? 30 : 30 - bits));
+  } else {
+    counts->inside = are_inside(rounded + i, count - i, scale.inside);
+  }
   return fit;
 }
 
 // Split words where at most kExactBits bits of the fraction decide, and only an adder asks for them. From the floor up
 // to a float the difference is exact, but for floats between -1/2 and 0, where it is rounded down to a multiple of
-// 2^-24: the same bits. Where a word does not fit the block goes the way that cuts it off.
+// 2^-24: the same bits. Where a word does not fit, which is a mark of -2^31 and moved by at most 2^30, the block goes
+// the way that cuts it off.
 template <class Ops, class Rounding, bool kCounts>
 bool convert_split(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
                    std::int32_t* rounded, Counts32* counts) {
@@ -86,22 +112,26 @@ bool convert_split(const float* values, std::int64_t count, const Scale32& scale
   if (bits > kExactBits) return split(values, count, scale, u, rounded, counts);
   const auto factor = Ops::broadcast(static_cast<float>(scale.factor));
   const auto unit = Ops::broadcast(static_cast<float>(1 << bits));
-  Words unfit{};
-  VectorCounts<Ops> tally;
+  Words beyond{};
+  typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
     const auto scaled = Ops::multiply(values + i, factor);
     const Words whole = Ops::template integers<Direction::kDown>(scaled);
-    unfit = Ops::either_or_differ(unfit, whole, whole + whole);
-    const auto rest = Ops::multiply(Ops::subtract_down(scaled, Ops::floats(whole)), unit);
+    const auto whole_floats = Ops::floats(whole);
+    const auto rest = Ops::multiply(Ops::subtract_down(scaled, whole_floats), unit);
     const Words fraction = Ops::template integers<Direction::kDown>(rest);
     const Words words = whole + Ops::shift(fraction + Rounding::addend(Ops::load(u + i)), bits);
-    if constexpr (kCounts) tally.add(scaled, whole, words);
+    if constexpr (kCounts) tally.add(i / Ops::kLanes, scaled, whole_floats, words);
+    beyond |= words + scale.inside.offset;
     Ops::store(rounded + i, words);
   }
-  if (Ops::any_upper_bit(unfit)) return split(values, count, scale, u, rounded, counts);
+  const bool all_inside = !any_bit_of(beyond, scale.inside.beyond);
+  if (!all_inside && !are_below(rounded, i, std::int32_t{1} << 30))
+    return split(values, count, scale, u, rounded, counts);
   const bool fit = split(values + i, count - i, scale, u + i, rounded + i, counts);
-  if constexpr (kCounts) tally.sum(*counts);
+  if constexpr (kCounts) tally.sum(i, *counts);
+  counts->inside = all_inside && are_inside(rounded + i, count - i, scale.inside);
   return fit;
 }
 

@@ -30,10 +30,14 @@ class WordCounter {
     const std::int64_t start = task % parts_ * stretch_, pixels = std::min(stretch_, pixels_ - start);
     std::vector<std::uint8_t> sums(static_cast<std::size_t>(pixels * channels_));
     for (std::int64_t n = first; n < end; ++n) {
-      const std::int64_t pixel = n * pixels_ + start, at = pixel * channels_;
-      write(at, at + pixels * channels_);
-      kernels_.count_words[static_cast<std::size_t>(storage_)](advanced(words_, storage_, at), pixels, channels_,
-                                                               sums.data(), counts_.pixels.get() + pixel);
+      for (std::int64_t done = 0; done < pixels; done += together_) {
+        const std::int64_t pixel = n * pixels_ + start + done, count = std::min(together_, pixels - done);
+        const std::int64_t at = pixel * channels_;
+        write(at, at + count * channels_);
+        kernels_.count_words[static_cast<std::size_t>(storage_)](advanced(words_, storage_, at), count, channels_,
+                                                                 sums.data() + done * channels_,
+                                                                 counts_.pixels.get() + pixel);
+      }
     }
     const std::lock_guard lock(mutex_);
     counts_.total += kernels_.add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
@@ -41,6 +45,7 @@ class WordCounter {
 
  private:
   static constexpr std::int64_t kStretch = std::int64_t{1} << 15;  // words
+  static constexpr std::int64_t kTogether = std::int64_t{1} << 12;
   static constexpr std::int64_t kTask = std::int64_t{1} << 17;
   static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
 
@@ -52,6 +57,7 @@ class WordCounter {
   const std::int64_t images_ = counts_.shape[0], channels_ = counts_.shape[3];
   const std::int64_t pixels_ = counts_.shape[1] * counts_.shape[2];
   const std::int64_t stretch_ = std::clamp<std::int64_t>(kStretch / channels_, 1, pixels_);
+  const std::int64_t together_ = std::clamp<std::int64_t>(kTogether / channels_, 1, stretch_);
   const std::int64_t parts_ = ceil_div(pixels_, stretch_);
   const std::int64_t images_a_task_ = std::clamp<std::int64_t>(kTask / (stretch_ * channels_), 1, kMostImages);
 };

@@ -28,6 +28,7 @@ struct PhiloxOps {
 };
 
 struct FloatOps {
+  using Counts = LaneCounts<FloatOps>;
   using Words = std::uint32_t __attribute__((vector_size(32)));
   static constexpr int kLanes = 8;
   static __m256 broadcast(float value) { return _mm256_set1_ps(value); }
@@ -41,17 +42,10 @@ struct FloatOps {
     constexpr int kRounds = kMode[static_cast<int>(kDirection)] | _MM_FROUND_NO_EXC;
     return reinterpret_cast<Words>(_mm256_cvttps_epi32(_mm256_round_ps(v, kRounds)));
   }
-  static Words either_or_differ(Words a, Words b, Words c) { return a | (b ^ c); }
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm256_srav_epi32(reinterpret_cast<__m256i>(v), _mm256_set1_epi32(bits)));
   }
-  // Where a and b differ, and where zero is 0 there too, one is added to a lane.
-  static void count_differing(__m256 a, __m256 b, Words zero, Words& differing, Words& zeros) {
-    const auto differ = reinterpret_cast<Words>(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ));
-    differing -= differ;
-    zeros -= differ & reinterpret_cast<Words>(zero == 0);
-  }
-  static bool any_upper_bit(Words v) { return _mm256_movemask_ps(reinterpret_cast<__m256>(v)) != 0; }
+  static Words differ(__m256 a, __m256 b) { return reinterpret_cast<Words>(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ)); }
   static Words load(const std::uint32_t* from) {
     return reinterpret_cast<Words>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }

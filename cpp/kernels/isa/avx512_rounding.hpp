@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <bit>
 #include <cstdint>
 
 #include "kernels/generic/philox_lanes.hpp"
@@ -27,7 +28,43 @@ struct PhiloxOps {
   static void store(std::uint32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
 };
 
+// Counts of vectors of rounded values: masks are stored as they come and their bits counted at the end.
+class MaskCounts {
+ public:
+  using Words = std::uint32_t __attribute__((vector_size(64)));
+
+  // The number of the vector; where a and b differ, the values were not on the grid.
+  void add(std::int64_t vector, __m512 a, __m512 b, Words rounded) {
+    const __mmask16 differ = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
+    const auto words = reinterpret_cast<__m512i>(rounded);
+    inexact_[vector] = differ;
+    round_to_zero_[vector] = _mm512_mask_testn_epi32_mask(differ, words, words);
+  }
+
+  void sum(std::int64_t, Counts32& counts) const {
+    counts.inexact += bits_of(inexact_);
+    counts.round_to_zero += bits_of(round_to_zero_);
+  }
+
+ private:
+  static constexpr std::int64_t kVectors = kBlock32 / 16;
+  static_assert(kVectors % 4 == 0);
+
+  static std::int64_t bits_of(const std::uint16_t* masks) {
+    std::int64_t bits = 0;
+    for (std::int64_t i = 0; i < kVectors; i += 4) {
+      std::uint64_t four;
+      __builtin_memcpy(&four, masks + i, sizeof four);
+      bits += std::popcount(four);
+    }
+    return bits;
+  }
+
+  std::uint16_t inexact_[kVectors]{}, round_to_zero_[kVectors]{};
+};
+
 struct FloatOps {
+  using Counts = MaskCounts;
   using Words = std::uint32_t __attribute__((vector_size(64)));
   static constexpr int kLanes = 16;
   static __m512 broadcast(float value) { return _mm512_set1_ps(value); }
@@ -45,24 +82,9 @@ struct FloatOps {
     constexpr int kRounds = kMode[static_cast<int>(kDirection)] | _MM_FROUND_NO_EXC;
     return reinterpret_cast<Words>(_mm512_cvt_roundps_epi32(v, kRounds));
   }
-  static Words either_or_differ(Words a, Words b, Words c) {
-    return reinterpret_cast<Words>(_mm512_ternarylogic_epi32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b),
-                                                             reinterpret_cast<__m512i>(c), 0xF6));
-  }
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm512_srav_epi32(reinterpret_cast<__m512i>(v), _mm512_set1_epi32(bits)));
   }
-  // Where a and b differ, and where zero is 0 there too, one is added to a lane.
-  static void count_differing(__m512 a, __m512 b, Words zero, Words& differing, Words& zeros) {
-    const __m512i less = _mm512_set1_epi32(-1);
-    const __mmask16 differ = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
-    const auto word = reinterpret_cast<__m512i>(zero);
-    const __mmask16 both = _mm512_mask_testn_epi32_mask(differ, word, word);
-    auto &to = reinterpret_cast<__m512i&>(differing), &to_zeros = reinterpret_cast<__m512i&>(zeros);
-    to = _mm512_mask_sub_epi32(to, differ, to, less);
-    to_zeros = _mm512_mask_sub_epi32(to_zeros, both, to_zeros, less);
-  }
-  static bool any_upper_bit(Words v) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(v)) != 0; }
   static Words load(const std::uint32_t* from) { return reinterpret_cast<Words>(_mm512_loadu_si512(from)); }
   static void store(std::int32_t* to, Words v) { _mm512_storeu_si512(to, reinterpret_cast<__m512i>(v)); }
 };

@@ -10,21 +10,32 @@
 
 namespace fxsim::isa {
 
+// Values that come at once, at most.
+inline constexpr std::int64_t kBlock32 = 1024;
+
+// Integers r with (r + offset) & beyond == 0, mod 2^32: most of a format's range, or all of it.
+struct Inside32 {
+  std::uint32_t offset = 0;
+  std::uint32_t beyond = ~std::uint32_t{0};
+};
+
 struct Scale32 {
   double factor = 1;  // floats are multiplied by it, a power of two
   double limit = 0;   // products beyond it, and NaN, are refused
   double top = 0;     // and products beyond this, at most 2^30, are cut off to it
   int bits = 0;       // of the fraction: kept in a short word; dropped from integers
   int random_bits = 0;
+  Inside32 inside = {};
 };
 
 struct Counts32 {
   std::int64_t inexact = 0;
   std::int64_t round_to_zero = 0;
+  bool inside = false;  // all were found to be; they may be where they were not looked at
 };
 
 // rounded[i] <- round(values[i] * factor), or of integers round(values[i] / 2^bits). False where a value was refused;
-// what is written then means nothing. `counts` is read by counting functions only.
+// what is written then means nothing. Counting functions count.
 template <class Value>
 using Round32 = bool (*)(const Value* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
                          std::int32_t* rounded, Counts32* counts);

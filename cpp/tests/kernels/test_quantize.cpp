@@ -21,14 +21,14 @@ struct Output {
   Events events;
 };
 
-Output run(const std::string& isa, QuantizeCall call) {
+Output run(const std::string& isa, QuantizeCall call, bool count = true) {
   Output out;
   const auto size = static_cast<std::size_t>(call.in.size());
   out.raw.assign(size + 1, -77);
   out.clipped.assign(size + 1, 7);
   call.out = out.raw.data();
   call.out_storage = Storage::kInt64;
-  call.count = true;
+  call.count = count;
   call.clipped = out.clipped.data();
   out.events = testing::under(isa, [&call] { return quantize(call); });
   return out;
@@ -86,6 +86,38 @@ void check_floats(std::uint64_t seed, Storage storage) {
       INFO(std::string(rounding) << " " << std::string(overflow) << " " << f.text() << " " << rows << " x " << cols);
       const Output expected = run("reference", call);
       testing::for_each_path([&](const std::string& isa) { require_same(run(isa, call), expected); });
+    }
+  });
+}
+
+// Every value at the ends of the range and one step beyond, alone in a block whose others are inside.
+TEST_CASE("one value at the end of the range, or just beyond it, wherever it stands") {
+  testing::for_each_mode([&](std::string_view rounding, std::string_view tail, std::string_view overflow) {
+    for (const Format& f : {Format{8, 2, true}, Format{7, 0, false}, Format{1, 0, true}, Format{26, 3, true}}) {
+      QuantizeCall call;
+      call.quantizer = quantizer(f, rounding, overflow, 8, tail);
+      const double step = std::ldexp(1.0, -f.fl);
+      std::vector<float> data(2100);
+      for (const double end : {static_cast<double>(f.raw_min()), static_cast<double>(f.raw_max())}) {
+        for (const double raw : {end - 1.0, end - 0.5, end, end + 0.5, end + 1.0, end * 64.0, end * 0x1p40, HUGE_VAL,
+                                 -HUGE_VAL, std::nan("")}) {
+          for (const std::size_t at : {0U, 1023U, 1040U, 2099U}) {
+            data.assign(data.size(), 0.0F);
+            data[at] = static_cast<float>(raw * step);
+            call.in = {data.data(), Storage::kFloat32, 1, {static_cast<std::int64_t>(data.size())}, {1}};
+            INFO(std::string(rounding) << " " << std::string(overflow) << " " << f.text() << " " << raw << " at "
+                                       << at);
+            const Output expected = run("reference", call);
+            testing::for_each_path([&](const std::string& isa) {
+              require_same(run(isa, call), expected);
+              if (expected.events.fault.found()) return;
+              const Output uncounted = run(isa, call, false);
+              REQUIRE(uncounted.raw == expected.raw);
+              REQUIRE(uncounted.clipped == expected.clipped);
+            });
+          }
+        }
+      }
     }
   });
 }
