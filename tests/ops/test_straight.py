@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fxsim as fx
+from fxsim import ops
 from fxsim.ops import executed, straight
 
 CHANCE = fx.Numerics("<6,4>,stochastic", "<6,4>,stochastic", "<8,4>,stochastic", grad_output="<8,6>,stochastic")
@@ -34,6 +35,24 @@ class Kind(Tensor):
     """A tensor of somebody's own kind."""
 
 
+class Onlooker(ops.Onlooker):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(str(func.overloadpacket))
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def together(*modes: TorchDispatchMode) -> Iterator[None]:
+    with ExitStack() as stack:
+        for mode in modes:
+            stack.enter_context(mode)
+        yield
+
+
 @contextmanager
 def profiled() -> Iterator[None]:
     with torch.autograd.profiler.profile():
@@ -46,6 +65,10 @@ MODES: dict[str, tuple[Callable[[], AbstractContextManager[object]], bool, bool]
     "inference_mode": (torch.inference_mode, True, True),
     "autocast": (lambda: torch.autocast("cpu"), True, True),
     "a dispatch mode": (Watch, False, True),
+    "an onlooker": (Onlooker, True, True),
+    "onlookers": (lambda: together(Onlooker(), Onlooker()), True, True),
+    "a mode and an onlooker": (lambda: together(Watch(), Onlooker()), False, True),
+    "an onlooker and a mode": (lambda: together(Onlooker(), Watch()), False, True),
     "a function mode": (TorchFunctionMode, False, True),
     "a profiler": (profiled, False, True),
     "below autograd": (torch._C._AutoDispatchBelowAutograd, False, True),
@@ -138,6 +161,22 @@ def test_watched_or_not_the_bits_are_the_same(number: int, forward: bool, backwa
     expected = steps(copy.deepcopy(layer), x, False, False)
     assert not torch.equal(expected[0], expected[4])  # each call draws anew
     assert all(map(torch.equal, steps(layer, x, forward, backward), expected))
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_an_onlooker_sees_nothing_of_what_goes_past_it(number: int) -> None:
+    """Neither an op nor what the op computes inside, forward or backward; torch's own ops it sees."""
+    layer, x = layers()[number]
+    data = x.clone().requires_grad_()
+    alone, past = copy.deepcopy(layer), Onlooker()
+    expected = torch.autograd.grad(alone(data).sum(), [data, alone.weight, alone.bias])
+    layer(data)
+    layer.calls.fill_(0)
+    with past:
+        found = torch.autograd.grad(layer(data).sum(), [data, layer.weight, layer.bias])
+    assert all(map(torch.equal, found, expected))
+    assert set(past.seen) <= {"aten.sum", "aten.ones_like", "aten.expand", "aten.detach"}
+    assert "aten.sum" in past.seen
 
 
 @pytest.mark.parametrize("number", range(2))

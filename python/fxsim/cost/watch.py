@@ -10,15 +10,16 @@ from typing import Any, Final, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 
 from fxsim.cost.floats import float_records, is_product
+from fxsim.ops import Onlooker
 from fxsim.ops.records import OpRecord
 from fxsim.ops.torch_moves import MOVES
 
 
 @final
-class Watch(TorchDispatchMode):
+class Watch(Onlooker):  # type: ignore[no-untyped-call]
     """Hands a record of every float matrix product and convolution that torch runs on this thread to `record`.
 
     Other float arithmetic goes to `uncounted` as (op name, elements written). Records name no layer: torch's
@@ -28,10 +29,14 @@ class Watch(TorchDispatchMode):
     def __init__(
         self, record: Callable[[OpRecord], None], uncounted: Callable[[str, int], None], *, look_for_zeros: bool
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._look_for_zeros = look_for_zeros
         self._record = record
         self._uncounted = uncounted
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would put two Python frames around every op to keep its compiler out: see below
 
     def __torch_dispatch__(
         self,
@@ -40,23 +45,32 @@ class Watch(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        keywords = kwargs or {}
         if torch.is_inference_mode_enabled():  # only there do composite ops arrive whole
             with self:
-                result = func.decompose(*args, **keywords)
+                result = func.decompose(*args, **(kwargs or {}))
             if result is not NotImplemented:
                 return result
-        result = func(*args, **keywords)
+        result = func(*args, **kwargs) if kwargs else func(*args)
         known = _KNOWN.get(id(func)) or _know(func)
+        if known.kind == "none":
+            return result
         if known.kind == "product":
             with _disable_current_modes():  # an outer watch must not see our counting
                 for record in float_records(func.overloadpacket, args, result, look_for_zeros=self._look_for_zeros):
                     self._record(record)
-        elif known.kind == "arithmetic":
+        else:
             written = _floats(args[:1] if result is None else result)  # in-place list ops return nothing
             if written is not None:
                 self._uncounted(known.name, written)
         return result
+
+
+# The compiler passes over this code and whatever it calls, and nothing is asked where none is at work.
+_frames: Final = torch._C._dynamo.eval_frame
+_frames.set_code_exec_strategy(
+    Watch.__torch_dispatch__.__code__,
+    _frames._FrameExecStrategy(_frames._FrameAction.SKIP, _frames._FrameAction.SKIP),
+)
 
 
 class _Known(NamedTuple):

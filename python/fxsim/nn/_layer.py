@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 
 from fxsim.nn._calls import Recent, call_number
 from fxsim.numerics import Numerics
-from fxsim.ops import as_tensor, executed, signed64, straight
+from fxsim.ops import as_tensor, executed, signed64, straight, unseen
 from fxsim.ranges import RangedNumerics
 from fxsim.rng import LAYER_LIMIT
+
+_call_number: Final = unseen(call_number)
 
 
 class Layer(torch.nn.Module):
@@ -83,7 +85,7 @@ class Layer(torch.nn.Module):
         """The number of this forward: an int if an op on x goes `straight`, else int64 ()."""
         calls = self.calls
         if straight(x):
-            return call_number(calls, self._recent, x, training=self.training, executed=True)
+            return _call_number(calls, self._recent, x, training=self.training, executed=True)
         if torch.compiler.is_compiling():
             number = calls.clone()
             if self.training:

@@ -17,7 +17,7 @@ from fxsim.ops import (
 from fxsim.ops._library import as_tensor, signed64
 from fxsim.ops._operands import keep
 from fxsim.ops._publish import publish_update
-from fxsim.ops._straight import executed, straight
+from fxsim.ops._straight import Onlooker, executed, straight, unseen
 from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
 from fxsim.ops.conv2d import conv2d, conv2d_dgrad, conv2d_wgrad
 from fxsim.ops.elementwise import add, clip, relu
@@ -29,6 +29,7 @@ from fxsim.ops.range_quantize import RangeWords, range_quantize
 from fxsim.ops.requantize import requantize
 
 __all__ = [
+    "Onlooker",
     "RangeStatistics",
     "RangeWords",
     "add",
@@ -68,5 +69,6 @@ __all__ = [
     "signed64",
     "statistics_format",
     "straight",
+    "unseen",
     "weight_step",
 ]

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
+from fxsim.ops._straight import unseen
+
 LIBRARY: Final = torch.library.Library("fxsim", "DEF")  # type: ignore[no-untyped-call]
 
 _WORD: Final = 1 << 64
@@ -48,7 +50,7 @@ def define(
     torch.library.register_fake(f"fxsim::{name}", fake, lib=LIBRARY)
     overload = getattr(torch.ops.fxsim, name).default
     if backward is None:
-        return Op(overload, kernel)
+        return Op(overload, unseen(kernel))
     differentiable, direct = _differentiable(overload, kernel, setup_context, backward)
     LIBRARY.impl(name, differentiable, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
     return Op(overload, direct)
@@ -66,10 +68,12 @@ def _differentiable(
     arguments; ops of this library have no defaults.
     """
 
+    directly = unseen(kernel)
+
     def below(keyset: Any, arguments: tuple[Any, ...]) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
             if keyset is None:
-                return kernel(*arguments)
+                return directly(*arguments)
             rest = keyset & torch._C._after_autograd_keyset
             if rest.highestPriorityTypeId() == torch._C.DispatchKey.CPU:
                 return kernel(*arguments)  # nobody between: spares a way through the dispatcher

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _C = torch._C
 _Key = torch._C.DispatchKey
@@ -20,23 +25,54 @@ def _bits(*keys: torch._C.DispatchKey) -> int:
 
 
 _NOBODY: Final = ~_bits(_Key.CPU, _Key.AutogradCPU, _Key.AutocastCPU, _Key.ADInplaceOrView, _Key.BackendSelect)
-_WATCHES: Final = _NOBODY & ~_bits(_Key.Python, _Key.PythonTLSSnapshot)
+_MODES: Final = _bits(_Key.Python, _Key.PythonTLSSnapshot)
+_WATCHES: Final = _NOBODY & ~_MODES
+
+
+class Onlooker(TorchDispatchMode):
+    """A mode to which an op of this library is nothing, whatever it computes inside: it need not be told of any."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+
+def unseen(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as it runs where a call went straight, past onlookers if there are any: they see nothing of it."""
+
+    def run(*arguments: P.args, **keywords: P.kwargs) -> R:
+        if not _C._len_torch_dispatch_stack():
+            return function(*arguments, **keywords)
+        with _C._DisableTorchDispatch():
+            return function(*arguments, **keywords)
+
+    return run
 
 
 def straight(x: Tensor) -> bool:
     """Whether the dispatcher would come straight to the CPU kernel of an op on x, or autograd's, and nobody would know.
 
-    Not so for a tensor of another kind, while a mode watches, a tracer records, functorch transforms, or a profiler
-    runs; nor below autograd, where gradients are somebody else's.
+    Not so for a tensor of another kind, while a mode watches that is no onlooker, a tracer records, functorch
+    transforms, or a profiler runs; nor below autograd, where gradients are somebody else's.
     """
     return (
         not torch.compiler.is_compiling()
         and type(x) is Tensor
-        and not (_C._dispatch_keys(x).raw_repr() | _C._dispatch_tls_local_include_set().raw_repr()) & _NOBODY
+        and _is_nobody((_C._dispatch_keys(x).raw_repr() | _C._dispatch_tls_local_include_set().raw_repr()) & _NOBODY)
         and not (torch.is_grad_enabled() and _C._dispatch_tls_is_dispatch_key_excluded(_Key.AutogradOther))
         and not _C._is_torch_function_mode_enabled()
         and not _C._autograd._profiler_enabled()
     )
+
+
+def _is_nobody(keys: int) -> bool:
+    if not keys:
+        return True
+    modes = _C._len_torch_dispatch_stack()
+    return not keys & ~_MODES and modes > 0 and all(map(_looks_on, range(modes)))
+
+
+def _looks_on(place: int) -> bool:
+    return isinstance(_C._get_dispatch_stack_at(place), Onlooker)
 
 
 def executed(x: Tensor) -> bool:
