@@ -11,7 +11,7 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import as_tensor, keep, quantize_ops, weight_step
+from fxsim.ops import keep, quantize_ops, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
 
@@ -127,7 +127,7 @@ class Weighted(Layer):
             number = torch.ops.fxsim.weight_step.default(
                 weight.detach(), None if bias is None else bias.detach(), steps, watch, training
             )
-            return self._quantize(torch.ops.fxsim.quantize_raw.default, number)
+            return self._quantize(quantize_ops.QUANTIZE_RAW.overload, number)
         now = weight_step.state_of(weight, bias)
         if torch._C._len_torch_dispatch_stack():
             with torch._C._DisableTorchDispatch():  # counting steps is nobody's arithmetic
@@ -152,10 +152,7 @@ class Weighted(Layer):
 
     def _fresh_words(self, step: int) -> Words:
         with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
-            if torch._C._len_torch_dispatch_stack():
-                words = self._quantize(torch.ops.fxsim.quantize_raw.default, as_tensor(step))
-            else:  # nobody watches: spares a way through the dispatcher
-                words = self._quantize(quantize_ops.quantize_raw, step)
+            words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
             keep(words.weight)
         return words
 
@@ -175,7 +172,9 @@ class Weighted(Layer):
         return codes.after(y, x, self.weight, self._numerics, key)
 
     def _quantize(self, quantize_raw: Callable[..., tuple[Tensor, Tensor]], step: Tensor | int) -> Words:
-        given = self.weight.detach()
+        given, given_bias = self.weight, self.bias
+        if torch.is_grad_enabled():
+            given, given_bias = given.detach(), None if given_bias is None else given_bias.detach()
         coded = codes.raws(given, self._numerics)
         weight, clipped = quantize_raw(
             given if coded is None else coded,
@@ -188,10 +187,10 @@ class Weighted(Layer):
             self._clips,
             self.name,
         )
-        if self.bias is None:
+        if given_bias is None:
             return Words(weight, clipped, None, None)
         bias, bias_clipped = quantize_raw(
-            self.bias.detach(),
+            given_bias,
             self._bias_text,
             self._signed_seed,
             self._layer_id,

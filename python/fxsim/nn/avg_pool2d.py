@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 from torch import Tensor
 
 from fxsim.nn._layer import Layer
 from fxsim.nn._slab import first_sample
 from fxsim.numerics import Numerics
+from fxsim.ops import avg_pool2d_ops
 
 _Pair = tuple[int, int]
 
@@ -26,13 +26,14 @@ class _Pool(Layer):
         return self._pool(x[None])[0] if x.dim() == 3 else self._pool(x)
 
     def _pool(self, x: Tensor) -> Tensor:
-        y, _ = torch.ops.fxsim.avg_pool2d.default(
+        run, call = avg_pool2d_ops.FORWARD.at(x, self._number(x))
+        y, _ = run(
             x,
             *self.window((x.shape[-2], x.shape[-1])),
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(x),
+            call,
             not self.training,
             first_sample(),
             self.name,

@@ -8,6 +8,7 @@ from torch import Tensor
 from fxsim.nn._layer import Layer
 from fxsim.nn._slab import first_sample
 from fxsim.numerics import Numerics
+from fxsim.ops import elementwise_ops, fork_ops
 
 
 class Sum(torch.nn.Module):
@@ -45,9 +46,8 @@ class Fork(Layer):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x and x."""
-        one, other = torch.ops.fxsim.fork.default(
-            x, self._numerics_text, self._signed_seed, self._layer_id, self._call(x), first_sample(), self.name
-        )
+        run, call = fork_ops.FORK.at(x, self._number(x))
+        one, other = run(x, self._numerics_text, self._signed_seed, self._layer_id, call, first_sample(), self.name)
         return one, other
 
 
@@ -73,13 +73,14 @@ class Add(Layer):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """The sum."""
-        y, _, _ = torch.ops.fxsim.add.default(
+        run, call = elementwise_ops.ADD.at(b, self._number(a))
+        y, _, _ = run(
             a,
             b,
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(a),
+            call,
             not self.training,
             first_sample(),
             self.name,
@@ -121,7 +122,8 @@ class Clip(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """The nearest value inside the bounds."""
-        y, _ = torch.ops.fxsim.clip.default(
+        run, call = elementwise_ops.CLIP.at(x, self._number(x))
+        y, _ = run(
             x,
             self.low,
             self.high,
@@ -129,7 +131,7 @@ class Clip(Layer):
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(x),
+            call,
             not self.training,
             first_sample(),
             self.name,

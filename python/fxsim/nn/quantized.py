@@ -8,6 +8,7 @@ from torch import Tensor
 from fxsim.nn._layer import Layer
 from fxsim.nn._slab import first_sample
 from fxsim.numerics import Numerics
+from fxsim.ops import quantize_ops
 from fxsim.rng import Role
 from fxsim.rounding import Quantizer
 
@@ -37,7 +38,7 @@ class Quantized(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """module(x), both sides quantized."""
-        call = self._call(x)
+        call = self._number(x)
         y = self.module(self._quantize(x, self._numerics.activation, Role.INPUT, call))
         if not isinstance(y, Tensor):
             raise TypeError(
@@ -47,14 +48,15 @@ class Quantized(Layer):
         output = self._numerics.output
         return y if output is None else self._quantize(y, output, Role.OUTPUT, call)
 
-    def _quantize(self, x: Tensor, quantizer: Quantizer, role: Role, call: Tensor) -> Tensor:
-        carriers, _ = torch.ops.fxsim.quantize_layer.default(
+    def _quantize(self, x: Tensor, quantizer: Quantizer, role: Role, call: Tensor | int) -> Tensor:
+        run, number = quantize_ops.QUANTIZE_LAYER.at(x, call)
+        carriers, _ = run(
             x,
             str(quantizer),
             self._signed_seed,
             self._layer_id,
             int(role),
-            call,
+            number,
             not self.training,
             first_sample(),
             "channels_last" if x.dim() == _IMAGE_DIMENSIONS else "c",

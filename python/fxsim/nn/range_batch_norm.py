@@ -15,7 +15,7 @@ from fxsim.nn._slab import first_sample
 from fxsim.nn._weighted import Weighted
 from fxsim.normalization import GUARD_BITS, check_constant, check_eps, chunk_count
 from fxsim.numerics import Numerics
-from fxsim.ops import quantize, requantize
+from fxsim.ops import quantize, range_norm_ops, requantize
 from fxsim.tensor import FixedTensor
 
 _MOMENTUM_BITS: Final = 16
@@ -120,7 +120,8 @@ class RangeBatchNorm2d(Weighted):
         compiling = torch.compiler.is_compiling()
         if self.training and not compiling:
             self._warn_of_few(x)
-        y, _, _, mean, sigma = torch.ops.fxsim.range_norm.default(
+        run, call = range_norm_ops.FORWARD.at(x, self._number(x))
+        y, _, _, mean, sigma = run(
             x,
             self.weight,
             self.bias,
@@ -136,7 +137,7 @@ class RangeBatchNorm2d(Weighted):
             self._numerics_text,
             self._signed_seed,
             self._layer_id,
-            self._call(x),
+            call,
             not self.training,
             first_sample(),
             self.name,

@@ -127,14 +127,19 @@ def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor
     """Keep for backward what every layer op begins with, x's words, and the number of the call."""
     _, _, _, weight_raw, weight_clipped, _, bias_clipped, *_ = inputs
     _, x_raw, x_clipped = output
-    ctx.set_materialize_grads(False)
+    keep(ctx, (x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped), call)
+
+
+def keep(ctx: Any, tensors: Sequence[Tensor | None], call: Tensor | int) -> None:
+    """Keep tensors for backward, and the number of the call."""
     given = isinstance(call, Tensor)
+    ctx.set_materialize_grads(False)
     ctx.call = None if given else call
-    ctx.save_for_backward(x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, call if given else None)
+    ctx.save_for_backward(*tensors, call if given else None)
 
 
-def saved(ctx: Any) -> tuple[Sequence[Tensor | None], Tensor | int]:
-    """What `save` kept: tensors, and the number of the call."""
+def kept(ctx: Any) -> tuple[Sequence[Any], Tensor | int]:
+    """What `keep` kept: tensors, and the number of the call."""
     *tensors, given = ctx.saved_tensors
     return tensors, ctx.call if given is None else given
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fxsim.ops._straight import unseen
+from fxsim.ops._straight import straight, unseen
 
 LIBRARY: Final = torch.library.Library("fxsim", "DEF")  # type: ignore[no-untyped-call]
 
@@ -30,9 +30,15 @@ class Op(NamedTuple):
     overload: Callable[..., Any]
     direct: Callable[..., Any]
 
-    def way(self, straight: bool) -> Callable[..., Any]:
+    def way(self, direct: bool) -> Callable[..., Any]:
         """What to call."""
-        return self.direct if straight else self.overload
+        return self.direct if direct else self.overload
+
+    def at(self, x: Tensor, call: Tensor | int) -> tuple[Callable[..., Any], Tensor | int]:
+        """What to call on x, and the number of the call as that takes it."""
+        if isinstance(call, int) and straight(x):
+            return self.direct, call
+        return self.overload, as_tensor(call)
 
 
 def define(

@@ -24,6 +24,7 @@ def _bits(*keys: torch._C.DispatchKey) -> int:
     return found
 
 
+_PLAIN: Final = (Tensor, torch.nn.Parameter)
 _NOBODY: Final = ~_bits(_Key.CPU, _Key.AutogradCPU, _Key.AutocastCPU, _Key.ADInplaceOrView, _Key.BackendSelect)
 _MODES: Final = _bits(_Key.Python, _Key.PythonTLSSnapshot)
 _WATCHES: Final = _NOBODY & ~_MODES
@@ -56,7 +57,7 @@ def straight(x: Tensor) -> bool:
     """
     return (
         not torch.compiler.is_compiling()
-        and type(x) is Tensor
+        and type(x) in _PLAIN
         and _is_nobody((_C._dispatch_keys(x).raw_repr() | _C._dispatch_tls_local_include_set().raw_repr()) & _NOBODY)
         and not (torch.is_grad_enabled() and _C._dispatch_tls_is_dispatch_key_excluded(_Key.AutogradOther))
         and not _C._is_torch_function_mode_enabled()

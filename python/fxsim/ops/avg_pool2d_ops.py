@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from fxsim.ops import _words, records
 from fxsim.ops._elementwise import Window, averages, window_spread, window_sums
 from fxsim.ops._emit import emit
-from fxsim.ops._layer import Backward, Forward
+from fxsim.ops._layer import Backward, Forward, keep, kept
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import LayerPlan, check_carrier, layer_plan
 from fxsim.ops._publish import publish_float_sum
@@ -29,7 +29,7 @@ def avg_pool2d(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -64,7 +64,7 @@ def avg_pool2d_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> Tensor:
@@ -110,7 +110,7 @@ def _fake_avg_pool2d(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -131,7 +131,7 @@ def _fake_avg_pool2d_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> Tensor:
@@ -141,8 +141,7 @@ def _fake_avg_pool2d_backward(
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     x, kernel_size, stride, padding, numerics, seed, layer_id, call, _, index_offset, layer, _ = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(output[1], call)
+    keep(ctx, (output[1],), call)
     ctx.size = list(x.shape)
     ctx.window = (list(kernel_size), list(stride), list(padding))
     ctx.settings, ctx.place = (numerics, seed, layer_id), (index_offset, layer)
@@ -151,14 +150,13 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> 
 def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
     if grad is None:
         return (None,) * 12
-    clipped, call = ctx.saved_tensors
-    through = torch.ops.fxsim.avg_pool2d_backward.default(
-        grad, clipped, ctx.size, *ctx.window, *ctx.settings, call, *ctx.place
-    )
+    tensors, call = kept(ctx)
+    run, number = BACKWARD.at(grad, call)
+    through = run(grad, *tensors, ctx.size, *ctx.window, *ctx.settings, number, *ctx.place)
     return (through, *[None] * 11)
 
 
-define(
+FORWARD: Final = define(
     "avg_pool2d(Tensor x, int[] kernel_size, int[] stride, int[] padding, str numerics, int seed, int layer_id, "
     "Tensor call, bool evaluation, int index_offset, str layer, bool mask) -> (Tensor, Tensor)",
     avg_pool2d,
@@ -166,7 +164,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+BACKWARD: Final = define(
     "avg_pool2d_backward(Tensor grad, Tensor clipped, SymInt[] size, int[] kernel_size, int[] stride, int[] padding, "
     "str numerics, int seed, int layer_id, Tensor call, int index_offset, str layer) -> Tensor",
     avg_pool2d_backward,

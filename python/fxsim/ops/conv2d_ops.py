@@ -13,11 +13,10 @@ from fxsim.ops._conv2d_plan import BackwardCall, Window, backward_call, forward_
 from fxsim.ops._execution import execute
 from fxsim.ops._geometry import Conv, matrix, output_size
 from fxsim.ops._layer import Backward, Forward
-from fxsim.ops._library import as_tensor, define, refuse_second_derivative
+from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
-from fxsim.ops._straight import straight
 from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
 
@@ -238,10 +237,9 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     needs = _layer.needed(ctx)
     if grad is None or not any(needs):
         return (None,) * 19
-    tensors, call = _layer.saved(ctx)
-    direct = straight(grad)
-    number = call if direct else as_tensor(call)
-    gradients = BACKWARD.way(direct)(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
+    tensors, call = _layer.kept(ctx)
+    run, number = BACKWARD.at(grad, call)
+    gradients = run(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
     return (*_layer.chosen(gradients, needs), *[None] * 16)
 
 

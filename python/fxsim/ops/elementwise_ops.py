@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from fxsim.ops import _elementwise, _words
 from fxsim.ops._elementwise import IMAGE
-from fxsim.ops._layer import Backward, Forward
+from fxsim.ops._layer import Backward, Forward, keep, kept
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import layer_plan
 from fxsim.rng import Role
@@ -23,7 +23,7 @@ def add(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -59,7 +59,7 @@ def clip(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -95,7 +95,7 @@ def relay(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     op: str,
     layer: str,
@@ -116,7 +116,7 @@ def _forward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     x: Tensor,
@@ -132,7 +132,7 @@ def _fake_add(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -151,7 +151,7 @@ def _fake_clip(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -166,7 +166,7 @@ def _fake_relay(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     op: str,
     layer: str,
@@ -182,18 +182,14 @@ def _like(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _setup_add(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     _, _, numerics, seed, layer_id, call, _, index_offset, layer, _ = inputs
-    _save(ctx, (output[1], output[2], call), (numerics, seed, layer_id), (index_offset, "add", layer))
+    keep(ctx, output[1:], call)
+    ctx.settings, ctx.place = (numerics, seed, layer_id), (index_offset, "add", layer)
 
 
 def _setup_clip(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     _, _, _, _, numerics, seed, layer_id, call, _, index_offset, layer, _ = inputs
-    _save(ctx, (output[1], call), (numerics, seed, layer_id), (index_offset, "clip", layer))
-
-
-def _save(ctx: Any, tensors: tuple[Tensor, ...], settings: tuple[Any, ...], place: tuple[Any, ...]) -> None:
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*tensors)
-    ctx.settings, ctx.place = settings, place
+    keep(ctx, output[1:], call)
+    ctx.settings, ctx.place = (numerics, seed, layer_id), (index_offset, "clip", layer)
 
 
 def _backward_add(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
@@ -201,9 +197,10 @@ def _backward_add(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | N
     needs = ctx.needs_input_grad[1:3]  # the first is the dispatcher's
     if grad is None or not any(needs):
         return (None,) * 10
-    *masks, call = ctx.saved_tensors
+    masks, call = kept(ctx)
     nowhere = grad.new_empty(0, dtype=torch.bool)
-    passed = torch.ops.fxsim.relay.default(grad, nowhere, *ctx.settings, call, *ctx.place)
+    run, number = RELAY.at(grad, call)
+    passed = run(grad, nowhere, *ctx.settings, number, *ctx.place)
     clips = [_words.straight_through(passed, mask) if mask.numel() else passed for mask in masks]
     return (*(each if need else None for each, need in zip(clips, needs, strict=True)), *[None] * 8)
 
@@ -211,11 +208,12 @@ def _backward_add(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | N
 def _backward_clip(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
     if grad is None:
         return (None,) * 12
-    blocked, call = ctx.saved_tensors
-    return (torch.ops.fxsim.relay.default(grad, blocked, *ctx.settings, call, *ctx.place), *[None] * 11)
+    tensors, call = kept(ctx)
+    run, number = RELAY.at(grad, call)
+    return (run(grad, *tensors, *ctx.settings, number, *ctx.place), *[None] * 11)
 
 
-define(
+ADD: Final = define(
     "add(Tensor a, Tensor b, str numerics, int seed, int layer_id, Tensor call, bool evaluation, int index_offset, "
     "str layer, bool mask) -> (Tensor, Tensor, Tensor)",
     add,
@@ -223,7 +221,7 @@ define(
     setup_context=_setup_add,
     backward=_backward_add,
 )
-define(
+CLIP: Final = define(
     "clip(Tensor x, float? low, float? high, bool edges, str numerics, int seed, int layer_id, Tensor call, "
     "bool evaluation, int index_offset, str layer, bool mask) -> (Tensor, Tensor)",
     clip,
@@ -231,7 +229,7 @@ define(
     setup_context=_setup_clip,
     backward=_backward_clip,
 )
-define(
+RELAY: Final = define(
     "relay(Tensor grad, Tensor blocked, str numerics, int seed, int layer_id, Tensor call, int index_offset, str op, "
     "str layer) -> Tensor",
     relay,

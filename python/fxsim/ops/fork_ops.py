@@ -3,20 +3,20 @@
 # ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from fxsim.ops import _elementwise, _words
 from fxsim.ops._elementwise import IMAGE
-from fxsim.ops._layer import Backward
+from fxsim.ops._layer import Backward, keep, kept
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import check_float, layer_plan
 
 
 def fork(
-    x: Tensor, numerics: str, seed: int, layer_id: int, call: Tensor, index_offset: int, layer: str
+    x: Tensor, numerics: str, seed: int, layer_id: int, call: Tensor | int, index_offset: int, layer: str
 ) -> tuple[Tensor, Tensor]:
     """x twice; the arguments after it are for the gradient, and as in `linear`."""
     check_float(f"{layer}: fork" if layer else "fork", "x", x.dtype)
@@ -29,7 +29,7 @@ def merge(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> Tensor:
@@ -41,7 +41,7 @@ def merge(
 
 
 def _fake_fork(
-    x: Tensor, numerics: str, seed: int, layer_id: int, call: Tensor, index_offset: int, layer: str
+    x: Tensor, numerics: str, seed: int, layer_id: int, call: Tensor | int, index_offset: int, layer: str
 ) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x), torch.empty_like(x)
 
@@ -52,7 +52,7 @@ def _fake_merge(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> Tensor:
@@ -64,21 +64,21 @@ def _fake_merge(
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     _, numerics, seed, layer_id, call, index_offset, layer = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(call)
+    keep(ctx, (), call)
     ctx.settings, ctx.place = (numerics, seed, layer_id), (index_offset, layer)
 
 
 def _backward(ctx: Any, grad: Tensor | None, other: Tensor | None) -> tuple[Tensor | None, ...]:
-    (call,) = ctx.saved_tensors
+    _, call = kept(ctx)
     if grad is None or other is None:
         through = grad if other is None else other
     else:
-        through = torch.ops.fxsim.merge.default(grad, other, *ctx.settings, call, *ctx.place)
+        run, number = MERGE.at(grad, call)
+        through = run(grad, other, *ctx.settings, number, *ctx.place)
     return (through, *[None] * 6)
 
 
-define(
+FORK: Final = define(
     "fork(Tensor x, str numerics, int seed, int layer_id, Tensor call, int index_offset, str layer) "
     "-> (Tensor, Tensor)",
     fork,
@@ -86,7 +86,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+MERGE: Final = define(
     "merge(Tensor grad, Tensor other, str numerics, int seed, int layer_id, Tensor call, int index_offset, str layer) "
     "-> Tensor",
     merge,

@@ -12,10 +12,9 @@ from fxsim.formats import Format
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import matrix
 from fxsim.ops._layer import Backward, Forward
-from fxsim.ops._library import as_tensor, define, refuse_second_derivative
+from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
-from fxsim.ops._straight import straight
 from fxsim.ops.linear import batch_of, rows_of
 from fxsim.rng import Role
 
@@ -211,10 +210,9 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     needs = _layer.needed(ctx)
     if grad is None or not any(needs):
         return (None,) * 15
-    tensors, call = _layer.saved(ctx)
-    direct = straight(grad)
-    number = call if direct else as_tensor(call)
-    gradients = BACKWARD.way(direct)(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
+    tensors, call = _layer.kept(ctx)
+    run, number = BACKWARD.at(grad, call)
+    gradients = run(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
     return (*_layer.chosen(gradients, needs), *[None] * 12)
 
 

@@ -46,7 +46,7 @@ def quantize_layer(
     seed: int,
     layer_id: int,
     role: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     index_order: str,
@@ -152,7 +152,7 @@ def _fake_quantize_layer(
     seed: int,
     layer_id: int,
     role: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     index_order: str,
@@ -169,7 +169,7 @@ def _fake_quantize_raw(
     seed: int,
     layer_id: int,
     role: int,
-    call: Tensor,
+    call: Tensor | int,
     index_order: str,
     mask: bool,
     layer: str,
@@ -216,7 +216,7 @@ define(
     setup_context=_save_quantize,
     backward=_backward,
 )
-define(
+QUANTIZE_LAYER: Final = define(
     "quantize_layer(Tensor x, str quantizer, int seed, int layer_id, int role, Tensor call, bool evaluation, "
     "int index_offset, str index_order, str ste, str carrier, str layer) -> (Tensor, Tensor)",
     quantize_layer,
@@ -224,7 +224,7 @@ define(
     setup_context=_save_quantize_layer,
     backward=_backward,
 )
-define(
+QUANTIZE_RAW: Final = define(
     "quantize_raw(Tensor x, str quantizer, int seed, int layer_id, int role, Tensor call, str index_order, "
     "bool mask, str layer) -> (Tensor, Tensor)",
     quantize_raw,

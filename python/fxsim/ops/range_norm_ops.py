@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from fxsim.ops import _range_norm
-from fxsim.ops._layer import Backward, Forward, chosen
+from fxsim.ops._layer import Backward, Forward, chosen, keep, kept
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import WordPlan, check_carrier
 from fxsim.ops._range_norm import Statistics
@@ -37,7 +37,7 @@ def range_norm(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -90,7 +90,7 @@ def range_norm_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,7 +167,7 @@ def _fake_range_norm(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     evaluation: bool,
     index_offset: int,
     layer: str,
@@ -204,7 +204,7 @@ def _fake_range_norm_backward(
     numerics: str,
     seed: int,
     layer_id: int,
-    call: Tensor,
+    call: Tensor | int,
     index_offset: int,
     layer: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -220,9 +220,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     _, _, _, weight_raw, weight_clipped, _, bias_clipped, _, _, running, constant, eps, *rest = inputs
     numerics, seed, layer_id, call, _evaluation, index_offset, layer, _mask = rest
     _, x_raw, x_clipped, mean, sigma = output
-    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(x_raw, x_clipped, mean, sigma)
-    ctx.save_for_backward(x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, mean, sigma, call)
+    keep(ctx, (x_raw, x_clipped, weight_raw, weight_clipped, bias_clipped, mean, sigma), call)
     ctx.arguments = (running, constant, eps)
     ctx.place = (numerics, seed, layer_id, index_offset, layer)
 
@@ -231,15 +230,14 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     needs = list(ctx.needs_input_grad[1:4])  # the first is the dispatcher's
     if grad is None or not any(needs):
         return (None,) * 20
-    *tensors, call = ctx.saved_tensors
+    tensors, call = kept(ctx)
     numerics, seed, layer_id, index_offset, layer = ctx.place
-    gradients = torch.ops.fxsim.range_norm_backward.default(
-        grad, *tensors, *ctx.arguments, needs, numerics, seed, layer_id, call, index_offset, layer
-    )
+    run, number = BACKWARD.at(grad, call)
+    gradients = run(grad, *tensors, *ctx.arguments, needs, numerics, seed, layer_id, number, index_offset, layer)
     return (*chosen(gradients, needs), *[None] * 17)
 
 
-define(
+FORWARD: Final = define(
     "range_norm(Tensor x, Tensor weight, Tensor bias, Tensor weight_raw, Tensor weight_clipped, Tensor bias_raw, "
     "Tensor bias_clipped, Tensor mean, Tensor sigma, bool running, str constant, float eps, str numerics, int seed, "
     "int layer_id, Tensor call, bool evaluation, int index_offset, str layer, bool mask) "
@@ -249,7 +247,7 @@ define(
     setup_context=_setup,
     backward=_backward,
 )
-define(
+BACKWARD: Final = define(
     "range_norm_backward(Tensor grad, Tensor x_raw, Tensor x_clipped, Tensor weight_raw, Tensor weight_clipped, "
     "Tensor bias_clipped, Tensor mean, Tensor sigma, bool running, str constant, float eps, bool[] needs, "
     "str numerics, int seed, int layer_id, Tensor call, int index_offset, str layer) -> (Tensor, Tensor, Tensor)",
