@@ -123,7 +123,7 @@ class ExactAcross {
   void run_slab(const Slab& slab, Events& events) const {
     static thread_local Workspace work;
     if (rounds_) work.rounder.emplace(call_, kernels_);
-    work.image.fill(image_, layout_, {}, slab.n, slab.first, slab.count);
+    work.image.fill(image_, layout_, {}, nullptr, slab.n, slab.first, slab.count);
     for (const Class& own : classes_) {
       const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
       for (std::int64_t j = slab.first; j < end; ++j) {

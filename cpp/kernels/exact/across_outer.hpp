@@ -59,8 +59,8 @@ class AcrossOuter {
 
   void run_slab(const Slab& slab) {
     static thread_local Workspace work;
-    work.left.fill(left_, left_layout_, {}, slab.n, slab.first, slab.count);
-    work.right.fill(right_, right_layout_, {}, slab.n, slab.first, slab.count);
+    work.left.fill(left_, left_layout_, {}, nullptr, slab.n, slab.first, slab.count);
+    work.right.fill(right_, right_layout_, {}, nullptr, slab.n, slab.first, slab.count);
     work.wide.assign(sums_.size(), 0);
     const int bits = left_.format.magnitude_bits() + right_.format.magnitude_bits();
     const std::int64_t lines = (INT32_MAX >> bits) / std::max<std::int64_t>(left_.pixels.x, 1);

@@ -27,6 +27,10 @@ struct ElementRule {
 
   int elements() const { return evaluated ? 2 * limbs.count - 1 : limbs.count; }
 
+  // Bytes become elements by a change of their first bit, or of none.
+  bool flips_bytes() const { return limbs.count == 1 && offset % 128 == 0; }
+  std::uint8_t flip() const { return static_cast<std::uint8_t>(offset); }
+
   int stored_zero(int limb) const { return limb + 1 == limbs.count ? offset : low_offset; }
 
   // Calls f with the function from values to elements of that limb.

@@ -14,8 +14,10 @@
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
 #include "kernels/exact/layout.hpp"
+#include "kernels/exact/plain.hpp"
 #include "kernels/exact/scheme.hpp"
 #include "kernels/generic/finisher.hpp"
+#include "kernels/generic/store.hpp"
 #include "kernels/parallel.hpp"
 
 namespace fxsim::exact {
@@ -140,11 +142,11 @@ class ExactOuter {
 
   void run_slab(const Slab& slab, std::int64_t images, Partial& own) const {
     const std::int64_t n = slab.n * images;
-    own.left.fill(call_.a, left_layout_, scheme_.columns, 0, scheme_.columns.limbs.count, left_groups_, n, slab.first,
-                  slab.count);
+    own.left.fill(call_.a, left_layout_, scheme_.columns, scheme_.tiles->copies, 0, scheme_.columns.limbs.count,
+                  left_groups_, n, slab.first, slab.count);
     for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
-      own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, limb, 1,
-                                                     right_layout_.channels, n, slab.first, slab.count);
+      own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
+                                                     1, right_layout_.channels, n, slab.first, slab.count);
     }
     // Lines of both operands that fit the first cache, and whose products fit 32 bits.
     constexpr std::int64_t kBytes = 28 << 10;
@@ -245,29 +247,48 @@ class ExactOuter {
     }
   }
 
+  // Calls f(column, sums, count) for every stretch of neighbouring outputs of a channel.
+  template <class F>
+  void for_stretches(const Partial& all, std::int64_t channel, const F& f) const {
+    const std::int64_t words = window_.taps_a_run * window_.channels;
+    std::uint64_t joined[isa::kMostTileCols];
+    for (std::size_t v = 0; v < places_.size(); ++v) {
+      join(all, channel, v, joined);
+      std::int64_t word = places_[v].word;
+      const std::int64_t end = std::min<std::int64_t>(words, word + outer_.lanes);
+      for (const std::uint64_t* next = joined; word < end;) {
+        const std::int64_t tap = places_[v].run * window_.taps_a_run + word / window_.channels;
+        const std::int64_t c = word % window_.channels;
+        const std::int64_t count = std::min(window_.channels - c, end - word);
+        f(window_.taps[static_cast<std::size_t>(tap)] + c, reinterpret_cast<const std::int64_t*>(next), count);
+        next += count;
+        word += count;
+      }
+    }
+  }
+
   Events finish(const Partial& all) {
     Events events;
-    generic::Scratch scratch;
-    const std::int64_t cols = call_.out.cols;
-    const std::int64_t words = window_.taps_a_run * window_.channels;
-    std::vector<I> values(static_cast<std::size_t>(cols));
-    std::uint64_t joined[isa::kMostTileCols];
-    scratch.reserve(cols);
-    for (std::int64_t channel = 0; channel < call_.out.rows; ++channel) {
-      for (std::size_t v = 0; v < places_.size(); ++v) {
-        join(all, channel, v, joined);
-        std::int64_t word = places_[v].word;
-        const std::int64_t end = std::min<std::int64_t>(words, word + outer_.lanes);
-        for (const std::uint64_t* next = joined; word < end;) {
-          const std::int64_t tap = places_[v].run * window_.taps_a_run + word / window_.channels;
-          const std::int64_t c = word % window_.channels;
-          const std::int64_t run = std::min(window_.channels - c, end - word);
-          I* to = values.data() + window_.taps[static_cast<std::size_t>(tap)] + c;
-          for (std::int64_t i = 0; i < run; ++i) to[i] = static_cast<I>(static_cast<std::int64_t>(*next++));
-          word += run;
-        }
+    const MutableMatrix& out = call_.out;
+    if (is_sum_itself(call_, sum_bound_of_formats(call_))) {
+      for (std::int64_t channel = 0; channel < out.rows; ++channel) {
+        for_stretches(all, channel, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+          const std::int64_t at = channel * out.row_stride + column * out.col_stride;
+          events.inexact_carriers +=
+              generic::store(sums, count, call_.output.format.fl, out.data, out.storage, at, out.col_stride);
+        });
       }
-      finisher_.run({channel, 1, 0, cols}, values, scratch, events);
+      return events;
+    }
+    generic::Scratch scratch;
+    std::vector<I> values(static_cast<std::size_t>(out.cols));
+    scratch.reserve(out.cols);
+    for (std::int64_t channel = 0; channel < out.rows; ++channel) {
+      for_stretches(all, channel, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+        std::transform(sums, sums + count, values.begin() + column,
+                       [](std::int64_t sum) { return static_cast<I>(sum); });
+      });
+      finisher_.run({channel, 1, 0, out.cols}, values, scratch, events);
     }
     return events;
   }

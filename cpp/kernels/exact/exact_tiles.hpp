@@ -40,7 +40,7 @@ class ExactTiles {
     scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;
     layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
-    width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows());
+    width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows(), takes_bands(layout_));
   }
 
   Events run() {
@@ -87,7 +87,7 @@ class ExactTiles {
         own.y = &y;
         own.x = &x;
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
-        own.panels = packed(columns_, own.runs, scheme_.columns, width_->cols, magnitudes);
+        own.panels = packed(columns_, own.runs, scheme_.columns, scheme_.tiles->copies, width_->cols, magnitudes);
         magnitude = std::max(magnitude, own.panels->largest_magnitude());
         classes_.push_back(std::move(own));
       }
@@ -130,24 +130,78 @@ class ExactTiles {
     static thread_local Workspace work;
     if (rounds_) work.rounder.emplace(call_, kernels_);
     if (image_form_) {
-      work.image.fill(pixels_, layout_, scheme_.image, slab.n, slab.first, slab.count);
+      work.image.fill(pixels_, layout_, scheme_.image, scheme_.tiles->copies, slab.n, slab.first, slab.count);
     } else {
-      work.image.fill_matrix(pixels_, layout_, scheme_.image, slab.first, slab.count);
+      work.image.fill_matrix(pixels_, layout_, scheme_.image, scheme_.tiles->copies, slab.first, slab.count);
     }
     for (const TileClass& own : classes_) {
       for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
-        if (!image_form_) {
-          run_line(own, panel, slab.count, 0, slab.first, work, events);
+        const Lines lines = lines_of(own, slab);
+        if (stores_whole_tiles(panel)) {
+          run_lines(own, panel, lines, work);
           continue;
         }
-        const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
-        for (std::int64_t j = slab.first; j < end; ++j) {
-          const std::int64_t y = own.y->first + j * own.y->step;
-          const std::int64_t row = (slab.n * pixels_.pixels.y + y) * pixels_.pixels.x;
-          run_line(own, panel, own.x->count, (j - slab.first) * layout_.y.mul * layout_.row_bytes, row, work, events);
+        for (std::int64_t j = 0; j < lines.count; ++j) {
+          run_line(own, panel, lines.pixels, j * lines.bytes, lines.row + j * lines.rows, work, events);
         }
       }
     }
+  }
+
+  // Lines of pixels of one class in a slab: the bytes and the numbers of outputs between them. `row`: that of x = 0 in
+  // the first.
+  struct Lines {
+    std::int64_t count = 1, pixels = 0;
+    std::int64_t bytes = 0;
+    std::int64_t row = 0, rows = 0;
+  };
+
+  Lines lines_of(const TileClass& own, const Slab& slab) const {
+    if (!image_form_) return {.pixels = slab.count, .row = slab.first};
+    const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
+    const std::int64_t y = own.y->first + slab.first * own.y->step;
+    return {.count = std::max<std::int64_t>(end - slab.first, 0),
+            .pixels = own.x->count,
+            .bytes = layout_.y.mul * layout_.row_bytes,
+            .row = (slab.n * pixels_.pixels.y + y) * pixels_.pixels.x,
+            .rows = own.y->step * pixels_.pixels.x};
+  }
+
+  // Whether a tile's sums, or their carriers, go from its registers to where the result is.
+  bool stores_whole_tiles(std::int64_t panel) const {
+    const MutableMatrix& out = call_.out;
+    return !rounds_ && plain_.holds && !plain_.counts_carriers && column_stride() == 1 &&
+           (panel + 1) * width_->cols <= columns_.rows() &&
+           (out.storage == Storage::kFloat32 || out.storage == Storage::kInt32);
+  }
+
+  // All tiles of some lines in two calls: those of equal size, and what is left at the ends.
+  void run_lines(const TileClass& own, std::int64_t panel, const Lines& lines, Workspace& work) const {
+    const std::int64_t rows = tile_rows(*width_, lines.pixels);
+    const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
+    const std::int64_t whole = lines.pixels / rows;
+    isa::TileCall call;
+    call.out_stride = own.x->step * pixel_stride();
+    call.step = static_cast<float>(plain_.step);
+    call.tiles = {whole, rows * pitch, rows * call.out_stride};
+    call.lines = {lines.count, lines.bytes, lines.rows * pixel_stride()};
+    run_tiles(own, {0, pitch, panel, rows}, lines.row + own.x->first, call, work);
+    const std::int64_t left = lines.pixels - whole * rows;
+    if (left == 0) return;
+    call.tiles.count = 1;
+    const std::int64_t row = lines.row + own.x->first + whole * rows * own.x->step;
+    run_tiles(own, {whole * rows * pitch, pitch, panel, left}, row, call, work);
+  }
+
+  void run_tiles(const TileClass& own, const TilePlace& place, std::int64_t row, isa::TileCall& call,
+                 Workspace& work) const {
+    const std::int64_t offset = row * pixel_stride() + place.panel * width_->cols;
+    if (call_.out.storage == Storage::kFloat32) {
+      call.carriers = static_cast<float*>(call_.out.data) + offset;
+    } else {
+      call.sums = static_cast<std::int32_t*>(call_.out.data) + offset;
+    }
+    run_once(*width_, own, work.image, place, call);
   }
 
   // Tiles along a line of pixels that begins `line` bytes into the copy; `row` is the number of its output at x = 0.
@@ -178,20 +232,6 @@ class ExactTiles {
     const std::int64_t row_stride = tile.row_step * pixel_stride(), col_stride = column_stride();
     const std::int64_t offset = tile.m0 * pixel_stride() + tile.n0 * col_stride;
     isa::TileCall tile_call;
-    const bool whole = col_stride == 1 && tile.cols == width_->cols && !plain_.counts_carriers;
-    if (whole && out.storage == Storage::kFloat32) {
-      tile_call.carriers = static_cast<float*>(out.data) + offset;
-      tile_call.step = static_cast<float>(plain_.step);
-      tile_call.out_stride = row_stride;
-      run_once(*width_, own, work.image, place, tile_call);
-      return;
-    }
-    if (whole && out.storage == Storage::kInt32) {
-      tile_call.sums = static_cast<std::int32_t*>(out.data) + offset;
-      tile_call.out_stride = row_stride;
-      run_once(*width_, own, work.image, place, tile_call);
-      return;
-    }
     std::int32_t sums[kMostTile];
     tile_call.sums = sums;
     tile_call.out_stride = width_->cols;

@@ -10,6 +10,7 @@
 
 #include "kernels/exact/axis.hpp"
 #include "kernels/exact/elements.hpp"
+#include "kernels/isa/copies.hpp"
 #include "numbers/aligned.hpp"
 #include "numbers/operand.hpp"
 
@@ -34,9 +35,9 @@ class Image {
   // The last group of a run may reach past it, into zeros or into pixels that meet zero columns.
   static constexpr std::int64_t kSlack = 64;
 
-  // Pixel rows j .. j + rows - 1 (numbers within a class) of image n.
-  void fill(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t n, std::int64_t j,
-            std::int64_t rows) {
+  // Pixel rows j .. j + rows - 1 (numbers within a class) of image n. copies: those of the tiles that will read it.
+  void fill(const Operand& o, const ImageLayout& layout, const ElementRule& rule, const isa::Copies* copies,
+            std::int64_t n, std::int64_t j, std::int64_t rows) {
     const std::int64_t extent = layout.y.extent(rows);
     reserve(extent * layout.row_bytes, rule.elements());
     const std::int64_t first = j * layout.y.mul + layout.y.lowest;
@@ -45,7 +46,7 @@ class Image {
       for (int limb = 0; limb < rule.limbs.count; ++limb) {
         for (std::int64_t r = 0; r < extent; ++r) {
           T* row = reinterpret_cast<T*>(data(limb) + r * layout.row_bytes);
-          fill_row(o, layout, rule, n, first + r, limb, row);
+          fill_row(o, layout, rule, copies, n, first + r, limb, row);
         }
       }
       constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
@@ -54,8 +55,8 @@ class Image {
   }
 
   // Rows row0 .. row0 + rows - 1 of a matrix, pixel_bytes apart.
-  void fill_matrix(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t row0,
-                   std::int64_t rows) {
+  void fill_matrix(const Operand& o, const ImageLayout& layout, const ElementRule& rule, const isa::Copies* copies,
+                   std::int64_t row0, std::int64_t rows) {
     reserve(rows * layout.pixel_bytes, rule.elements());
     gathered_.resize(static_cast<std::size_t>(layout.channels));
     with_element(layout.element_bytes, [&](auto zero) {
@@ -67,7 +68,7 @@ class Image {
           T* row = reinterpret_cast<T*>(data(limb) + r * layout.pixel_bytes);
           if (direct) {
             with_integers(o, [&](const auto* from) {
-              rule.apply(from + (row0 + r) * o.stride_n, o.stride_c, layout.channels, limb, row);
+              apply(from + (row0 + r) * o.stride_n, o.stride_c, layout.channels, rule, copies, limb, row);
             });
           } else {
             rule.apply(gathered_.data(), 1, layout.channels, limb, row);
@@ -91,8 +92,8 @@ class Image {
   }
 
   template <class T>
-  void fill_row(const Operand& o, const ImageLayout& layout, const ElementRule& rule, std::int64_t n, std::int64_t at_y,
-                int limb, T* row) {
+  void fill_row(const Operand& o, const ImageLayout& layout, const ElementRule& rule, const isa::Copies* copies,
+                std::int64_t n, std::int64_t at_y, int limb, T* row) {
     const auto pad = static_cast<T>(rule.offset);
     const std::int64_t channels = layout.channels;
     const std::int64_t length = layout.row_bytes / layout.element_bytes;
@@ -109,13 +110,25 @@ class Image {
       const auto* line = from + n * o.stride_n + at_y * o.stride_y + (layout.x.lowest + left) * o.stride_x;
       T* to = row + left * channels;
       if (o.stride_c == 1 && o.stride_x == channels) {
-        rule.apply(line, 1, inside * channels, limb, to);
+        apply(line, 1, inside * channels, rule, copies, limb, to);
         return;
       }
       for (std::int64_t x = 0; x < inside; ++x) {
-        rule.apply(line + x * o.stride_x, o.stride_c, channels, limb, to + x * channels);
+        apply(line + x * o.stride_x, o.stride_c, channels, rule, copies, limb, to + x * channels);
       }
     });
+  }
+
+  template <class T, class From>
+  static void apply(const From* from, std::int64_t step, std::int64_t count, const ElementRule& rule,
+                    const isa::Copies* copies, int limb, T* to) {
+    if constexpr (sizeof(From) == 1 && sizeof(T) == 1) {
+      if (copies != nullptr && step == 1 && rule.flips_bytes()) {
+        copies->bytes(reinterpret_cast<const std::uint8_t*>(from), count, rule.flip(), to);
+        return;
+      }
+    }
+    rule.apply(from, step, count, limb, to);
   }
 
   LineVector<std::byte> bytes_;

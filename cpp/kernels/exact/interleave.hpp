@@ -11,6 +11,7 @@
 
 #include "kernels/exact/elements.hpp"
 #include "kernels/exact/image.hpp"
+#include "kernels/isa/copies.hpp"
 #include "numbers/aligned.hpp"
 
 namespace fxsim::exact {
@@ -18,15 +19,18 @@ namespace fxsim::exact {
 class Interleaved {
  public:
   static constexpr std::int64_t kSlack = 256;  // vectors are read whole
+  static constexpr bool kLittleEndian = std::endian::native == std::endian::little;
 
   // Rows j .. j + rows - 1 of images n .. n + 3 (or n + 1), limbs first .. first + limbs - 1. Every limb has
   // `limb_groups` groups a pixel, of which the first layout.channels are filled; images that are not there are padding.
-  void fill(const Operand& o, const ImageLayout& layout, const ElementRule& rule, int first_limb, int limbs,
-            std::int64_t limb_groups, std::int64_t n, std::int64_t j, std::int64_t rows) {
+  // copies: those of the tiles that will read it.
+  void fill(const Operand& o, const ImageLayout& layout, const ElementRule& rule, const isa::Copies* copies,
+            int first_limb, int limbs, std::int64_t limb_groups, std::int64_t n, std::int64_t j, std::int64_t rows) {
     const std::int64_t extent = layout.y.extent(rows);
     first_limb_ = first_limb;
     limbs_ = limbs;
     limb_groups_ = limb_groups;
+    copies_ = copies;
     pixel_bytes_ = limbs * limb_groups * 4;
     row_bytes_ = layout.x.extent(layout.x.most_pixels) * pixel_bytes_;
     const auto wanted = static_cast<std::size_t>(extent * row_bytes_ + kSlack);
@@ -80,6 +84,11 @@ class Interleaved {
         if (!all || limb_groups_ != layout.channels) {
           std::fill_n(out, (one_run ? inside : 1) * limb_groups_ * kImages, pad);
         }
+        if (all && joins_bytes<T, From>(rule) && o.stride_c == 1) {
+          copies_->join(reinterpret_cast<const std::uint8_t*>(image[0] + x * o.stride_x), o.stride_n, length,
+                        rule.flip(), reinterpret_cast<std::uint32_t*>(out));
+          continue;
+        }
         rule.template visit<T>(limb, [&](auto element) {
           for (std::int64_t q = 0; q < kImages && !all; ++q) {
             if (n + q >= o.pixels.n) break;
@@ -94,31 +103,23 @@ class Interleaved {
       const From* line = data + n * o.stride_n + at_y * o.stride_y + (layout.x.lowest + left) * o.stride_x;
       for (std::int64_t x = 0; two_bytes && x < inside; ++x) {
         auto* low = reinterpret_cast<std::uint32_t*>(to + (left + x) * pixel_bytes_);
-        split_words(line + x * o.stride_x, o.stride_n, layout.channels, low, low + limb_groups_);
+        copies_->split(line + x * o.stride_x, o.stride_n, layout.channels, low, low + limb_groups_);
       }
     }
+  }
+
+  // Whether groups are four bytes as they are, or with their first bit changed.
+  template <class T, class From>
+  bool joins_bytes(const ElementRule& rule) const {
+    return sizeof(From) == 1 && sizeof(T) == 1 && copies_ != nullptr && kLittleEndian && rule.flips_bytes();
   }
 
   // Whether both limbs are written at once: the bytes of a word, the lower one moved to where a signed byte holds it.
   template <class T, class From>
   bool splits_words(const ElementRule& rule) const {
-    return std::is_same_v<From, std::int16_t> && sizeof(T) == 1 && std::endian::native == std::endian::little &&
-           limbs_ == 2 && first_limb_ == 0 && rule.limbs.count == 2 && rule.limbs.bits == 8 && rule.offset == 0 &&
+    return std::is_same_v<From, std::int16_t> && sizeof(T) == 1 && copies_ != nullptr && kLittleEndian && limbs_ == 2 &&
+           first_limb_ == 0 && rule.limbs.count == 2 && rule.limbs.bits == 8 && rule.offset == 0 &&
            rule.low_offset == -128;
-  }
-
-  // Groups of the low and of the high bytes of four images' words, image_step apart.
-  static void split_words(const std::int16_t* from, std::int64_t image_step, std::int64_t count,
-                          std::uint32_t* __restrict low, std::uint32_t* __restrict high) {
-    const auto* first = reinterpret_cast<const std::uint16_t*>(from);
-    const auto* second = first + image_step;
-    const auto* third = second + image_step;
-    const auto* fourth = third + image_step;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::uint32_t a = first[i], b = second[i], c = third[i], d = fourth[i];
-      low[i] = ((a & 0xFF) | (b & 0xFF) << 8 | (c & 0xFF) << 16 | d << 24) ^ 0x80808080;
-      high[i] = a >> 8 | (b & 0xFF00) | (c & 0xFF00) << 8 | (d & 0xFF00) << 16;
-    }
   }
 
   template <std::int64_t kImages, class T, class From, class F>
@@ -155,6 +156,7 @@ class Interleaved {
   LineVector<std::byte> bytes_;
   std::int64_t pixel_bytes_ = 0, row_bytes_ = 0, limb_groups_ = 0;
   int first_limb_ = 0, limbs_ = 1;
+  const isa::Copies* copies_ = nullptr;
 };
 
 }  // namespace fxsim::exact

@@ -66,16 +66,28 @@ inline std::int64_t tile_rows(const isa::TileWidth& width, std::int64_t pixels) 
   return ceil_div(std::max<std::int64_t>(pixels, 1), tiles);
 }
 
-// The width that takes the fewest cycles for a line of pixels against all columns: a multiply-add a vector and row on
-// two ports, four operations of any kind at a time.
-inline const isa::TileWidth& choose_width(const isa::Tiles& tiles, std::int64_t pixels, std::int64_t columns) {
+// Whether pixels and the three taps of a run are neighbours, so that a band can take them.
+inline bool takes_bands(const ImageLayout& layout) {
+  constexpr std::size_t kTaps = 3;
+  const std::vector<PixelClass>& classes = layout.x.classes;
+  return layout.x.mul == 1 && layout.pixel_bytes % 4 == 0 && classes.size() == 1 && classes[0].taps.size() == kTaps &&
+         classes[0].taps[1].shift == classes[0].taps[0].shift + 1 &&
+         classes[0].taps[2].shift == classes[0].taps[0].shift + 2;
+}
+
+// The width that takes the least time for a line of pixels against all columns: a multiply-add a vector and row on two
+// ports, four operations of any kind at a time; and of two equals the one that loads less, for loads are late at times.
+inline const isa::TileWidth& choose_width(const isa::Tiles& tiles, std::int64_t pixels, std::int64_t columns,
+                                          bool bands) {
   const isa::TileWidth* best = nullptr;
   std::int64_t least = 0;
   for (const isa::TileWidth& width : tiles.widths) {
     const std::int64_t rows = tile_rows(width, pixels);
     const std::int64_t vectors = width.cols / tiles.outer.lanes;
-    const std::int64_t cycles = std::max(2 * rows * vectors, rows * vectors + rows + vectors + 5);
-    const std::int64_t cost = cycles * ceil_div(pixels, rows) * ceil_div(columns, width.cols);
+    const bool band = bands && rows == width.band_rows;
+    const std::int64_t loads = band ? (rows + 2) / 3 + vectors : rows + vectors;  // a tap of a group
+    const std::int64_t quarters = std::max(2 * rows * vectors, rows * vectors + rows + vectors + 5);
+    const std::int64_t cost = (2 * quarters + loads) * ceil_div(pixels, rows) * ceil_div(columns, width.cols);
     if (best == nullptr || cost < least) {
       best = &width;
       least = cost;

@@ -50,11 +50,11 @@ class PackStore {
 };
 
 // The operand's panels, from its store if it has one. In a store, words and strides are always the same.
-inline std::shared_ptr<const Panels> packed(const Operand& o, const RunPlan& runs, const ElementRule& rule, int cols,
-                                            bool magnitudes) {
+inline std::shared_ptr<const Panels> packed(const Operand& o, const RunPlan& runs, const ElementRule& rule,
+                                            const isa::Copies* copies, int cols, bool magnitudes) {
   const auto pack = [&] {
     auto panels = std::make_shared<Panels>();
-    panels->fill(o, runs, rule, cols, magnitudes);
+    panels->fill(o, runs, rule, copies, cols, magnitudes);
     return panels;
   };
   if (o.kept == nullptr) return pack();

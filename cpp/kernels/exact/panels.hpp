@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,6 +12,7 @@
 
 #include "kernels/exact/elements.hpp"
 #include "kernels/generic/gather.hpp"
+#include "kernels/isa/copies.hpp"
 #include "kernels/parallel.hpp"
 #include "numbers/aligned.hpp"
 #include "numbers/operand.hpp"
@@ -32,8 +34,9 @@ struct RunPlan {
 
 class Panels {
  public:
-  // `magnitudes`: whether largest_magnitude will be asked for.
-  void fill(const Operand& o, const RunPlan& plan, const ElementRule& rule, int cols, bool magnitudes) {
+  // copies: those of the tiles that will read it. `magnitudes`: whether largest_magnitude will be asked for.
+  void fill(const Operand& o, const RunPlan& plan, const ElementRule& rule, const isa::Copies* copies, int cols,
+            bool magnitudes) {
     cols_ = cols;
     limbs_ = rule.elements();
     rows_ = o.rows();
@@ -47,7 +50,7 @@ class Panels {
     parallel_for(panels_, [&](std::int64_t panel) {
       with_element(plan.element_bytes, [&](auto zero) {
         using T = std::make_signed_t<decltype(zero)>;
-        if (side_by_side && limbs_ == 1) return pack_columns<T>(o, panel);
+        if (side_by_side && limbs_ == 1) return pack_columns<T>(o, copies, panel);
         if (limbs_side_by_side) {
           pack_limbs_of_columns(o, rule, panel);
         } else {
@@ -134,7 +137,7 @@ class Panels {
 
   // Of a matrix whose rows, the columns of tiles, stand side by side in memory: k by k, without a detour.
   template <class T>
-  void pack_columns(const Operand& o, std::int64_t panel) {
+  void pack_columns(const Operand& o, const isa::Copies* copies, std::int64_t panel) {
     constexpr std::int64_t kGroup = 4 / sizeof(T);
     const std::int64_t first = panel * cols_;
     const std::int64_t count = std::min<std::int64_t>(cols_, rows_ - first);
@@ -144,6 +147,11 @@ class Panels {
     with_integers(o, [&](const auto* data) {
       const auto* from = data + first;
       std::int64_t k = 0;
+      if constexpr (sizeof(T) == 1 && sizeof(*from) == 1) {
+        if (copies != nullptr && magnitudes == nullptr && std::endian::native == std::endian::little) {
+          k = join_rows(*copies, reinterpret_cast<const std::int8_t*>(from), o, count, to, sums);
+        }
+      }
       for (; k + kGroup <= o.depth(); k += kGroup) {
         merge_columns<kGroup>(from + k * o.stride_c, o.stride_c, count, to + k * cols_, sums);
         if (magnitudes != nullptr) add_magnitudes<kGroup>(to + k * cols_, count, magnitudes);
@@ -157,6 +165,21 @@ class Panels {
         }
       }
     });
+  }
+
+  // All whole groups; returns how many k they have.
+  std::int64_t join_rows(const isa::Copies& copies, const std::int8_t* from, const Operand& o, std::int64_t count,
+                         std::int8_t* to, std::int64_t* sums) const {
+    constexpr std::int64_t kMost = std::int64_t{1} << 20;  // groups whose sums fit 32 bits
+    const std::int64_t fours = o.depth() / 4;
+    std::vector<std::int32_t> short_sums(static_cast<std::size_t>(count));
+    for (std::int64_t first = 0; first < fours; first += kMost) {
+      std::fill(short_sums.begin(), short_sums.end(), 0);
+      copies.join_rows(from + 4 * first * o.stride_c, o.stride_c, std::min(kMost, fours - first), count,
+                       reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_, short_sums.data());
+      for (std::size_t j = 0; j < short_sums.size(); ++j) sums[j] += short_sums[j];
+    }
+    return 4 * fours;
   }
 
   // The same for words in several limbs.

@@ -48,6 +48,12 @@ inline std::int64_t sum_bound(const Format& pixels, std::int64_t magnitude) {
   return magnitude > INT64_MAX >> bits ? INT64_MAX : magnitude << bits;
 }
 
+// K * 2^(p + q), or INT64_MAX where 64 bits do not hold it.
+inline std::int64_t sum_bound_of_formats(const GemmCall& call) {
+  const int bits = call.a.format.magnitude_bits() + call.b.format.magnitude_bits();
+  return bits >= 63 || call.a.depth() > INT64_MAX >> bits ? INT64_MAX : call.a.depth() << bits;
+}
+
 // A register of 32 bits that wraps and rounds nothing: its word is the sum mod 2^32.
 inline bool is_word_mod_2_32(const GemmCall& call) {
   const Accumulator& acc = call.accumulator;

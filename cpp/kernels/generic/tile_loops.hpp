@@ -15,13 +15,13 @@ namespace {
 inline constexpr int kPixelsPerBase = 5;
 
 template <class Ops, int kRows, int kVectors>
-[[gnu::always_inline]] inline void store_sums(const TileCall& call,
+[[gnu::always_inline]] inline void store_sums(const TileCall& call, std::int64_t first,
                                               const typename Ops::Vector (&sum)[kRows][kVectors]) {
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) {
-      const std::int64_t at = i * call.out_stride + j * Ops::kLanes;
+      const std::int64_t at = first + i * call.out_stride + j * Ops::kLanes;
       if (call.carriers != nullptr) {
         Ops::store_scaled(call.carriers + at, sum[i][j], call.step);
       } else {
@@ -31,8 +31,24 @@ template <class Ops, int kRows, int kVectors>
   }
 }
 
+// One tile of a call: its first pixel, and the number of its first output. No inlining: loops around it would cost the
+// inner loop registers.
+using OneTile = void (*)(const TileCall& call, const std::byte* image, std::int64_t first);
+
+[[gnu::always_inline]] inline void for_tiles(const TileCall& call, OneTile one) {
+  for (std::int64_t line = 0; line < call.lines.count; ++line) {
+    const std::byte* image = call.image + line * call.lines.bytes;
+    std::int64_t first = line * call.lines.elements;
+    for (std::int64_t tile = call.tiles.count; tile > 0; --tile) {
+      one(call, image, first);
+      image += call.tiles.bytes;
+      first += call.tiles.elements;
+    }
+  }
+}
+
 template <class Ops, int kRows, int kVectors>
-void run_tile(const TileCall& call) {
+[[gnu::noinline]] void one_tile(const TileCall& call, const std::byte* image, std::int64_t first) {
   using Vector = typename Ops::Vector;
   constexpr int kBases = (kRows + kPixelsPerBase - 1) / kPixelsPerBase;
   Vector sum[kRows][kVectors];
@@ -51,7 +67,7 @@ void run_tile(const TileCall& call) {
     const std::byte* base[kBases];
 #pragma GCC unroll 8
     for (int b = 0; b < kBases; ++b) {
-      base[b] = call.image + call.runs[r] + kPixelsPerBase * b * pitch;
+      base[b] = image + call.runs[r] + kPixelsPerBase * b * pitch;
       asm("" : "+r"(base[b]));
     }
     const auto add_group = [&](int ahead) __attribute__((always_inline)) {
@@ -85,14 +101,19 @@ void run_tile(const TileCall& call) {
       advance(1);
     }
   }
-  store_sums<Ops, kRows, kVectors>(call, sum);
+  store_sums<Ops, kRows, kVectors>(call, first, sum);
+}
+
+template <class Ops, int kRows, int kVectors>
+void run_tile(const TileCall& call) {
+  for_tiles(call, &one_tile<Ops, kRows, kVectors>);
 }
 
 // The same sums for runs of three neighbouring pixels and tiles whose pixels are neighbours too (pitch = a pixel's
 // bytes). Pixel p of a line is the first tap of output p, the second of p - 1 and the third of p - 2, so that it is
 // broadcast once for three multiply-adds a vector: with few vectors of columns, run_tile waits for broadcasts.
 template <class Ops, int kRows, int kVectors>
-void run_band(const TileCall& call) {
+[[gnu::noinline]] void one_band(const TileCall& call, const std::byte* image, std::int64_t first) {
   using Vector = typename Ops::Vector;
   constexpr int kTaps = 3;
   constexpr int kPixels = kRows + kTaps - 1;
@@ -114,7 +135,7 @@ void run_band(const TileCall& call) {
     const std::byte* base[kBases];
 #pragma GCC unroll 8
     for (int b = 0; b < kBases; ++b) {
-      base[b] = call.image + call.runs[r] + kPixelsPerBase * b * pitch;
+      base[b] = image + call.runs[r] + kPixelsPerBase * b * pitch;
       asm("" : "+r"(base[b]));
     }
     for (std::int64_t g = 0; g < groups; ++g) {
@@ -145,7 +166,12 @@ void run_band(const TileCall& call) {
     }
     packed += 2 * tap_bytes;
   }
-  store_sums<Ops, kRows, kVectors>(call, sum);
+  store_sums<Ops, kRows, kVectors>(call, first, sum);
+}
+
+template <class Ops, int kRows, int kVectors>
+void run_band(const TileCall& call) {
+  for_tiles(call, &one_band<Ops, kRows, kVectors>);
 }
 
 // A width with a band kernel for kRows pixels.

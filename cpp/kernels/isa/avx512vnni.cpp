@@ -1,5 +1,6 @@
 // Compiled with AVX-512 F, BW, DQ, VL and VNNI: the avx512 kernels, but multiply and add are one instruction.
 #include "kernels/generic/block.hpp"
+#include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
 #include "kernels/isa/isa.hpp"
@@ -63,6 +64,7 @@ constexpr Tiles kBytes{
                with_band<ByteOps, 16, 1>(
                    TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<ByteOps, 8, 3>(),
+    .copies = &kCopies,
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Compiled with the dot products of Armv8.2: the neon kernels, but four products of bytes and their sum are one
 // instruction.
+#include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/isa/neon_common.hpp"
@@ -28,6 +29,7 @@ constexpr Tiles kBytes{
                TileRows<ByteOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth,
                TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
     .outer = make_outer<ByteOps, 4, 4>(),
+    .copies = &kCopies,
 };
 
 }  // namespace

@@ -7,7 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/isa/copies.hpp"
+
 namespace fxsim::isa {
+
+struct Many {
+  std::int64_t count = 1;
+  std::int64_t bytes = 0;
+  std::int64_t elements = 0;
+};
 
 // sums(i, j) = start[j] + the sum over runs and groups of pixel i's group times column j's, mod 2^32.
 struct TileCall {
@@ -24,6 +32,9 @@ struct TileCall {
   std::int32_t* sums = nullptr;
   std::int64_t out_stride = 0;
   float step = 1;
+
+  // The same for `tiles` tiles side by side on each of `lines` lines: bytes and elements from one to the next.
+  Many tiles, lines;
 };
 
 using TileRun = void (*)(const TileCall&);
@@ -75,6 +86,7 @@ struct Tiles {
   bool unsigned_image;
   TileWidth widths[kTileWidths];
   Outer outer;
+  const Copies* copies = nullptr;  // of bytes
 };
 
 }  // namespace fxsim::isa

@@ -1,0 +1,27 @@
+// What an instruction set offers to bring bytes and words into the order that tiles multiply them in. Groups of four
+// bytes are little-endian words.
+#pragma once
+
+#include <cstdint>
+
+namespace fxsim::isa {
+
+struct Copies {
+  // to[i] = from[i] ^ flip.
+  void (*bytes)(const std::uint8_t* from, std::int64_t count, std::uint8_t flip, std::uint8_t* to);
+
+  // Byte q of group i is byte i of image q, which begins q * apart elements further, ^ flip.
+  void (*join)(const std::uint8_t* from, std::int64_t apart, std::int64_t count, std::uint8_t flip,
+               std::uint32_t* groups);
+
+  // The same for the low bytes of words ^ 0x80, and for their high bytes.
+  void (*split)(const std::int16_t* from, std::int64_t apart, std::int64_t count, std::uint32_t* low,
+                std::uint32_t* high);
+
+  // Rows of signed bytes, four to a group: groups[r * groups_apart + i] has bytes i of rows 4 r ... 4 r + 3, which lie
+  // `apart` each; sums[i] += all of them.
+  void (*join_rows)(const std::int8_t* from, std::int64_t apart, std::int64_t fours, std::int64_t count,
+                    std::uint32_t* groups, std::int64_t groups_apart, std::int32_t* sums);
+};
+
+}  // namespace fxsim::isa
