@@ -38,10 +38,24 @@ Repeat make_repeat(const RepeatFields& fields, const std::string& name) {
   return {fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
 }
 
+const bool* checked_clear(const BoolArray& clear, const GemmCall& call) {
+  const MutableMatrix& out = call.out;
+  const bool floats = out.storage == Storage::kFloat32 || out.storage == Storage::kFloat64;
+  if (!floats || out.col_stride != 1 || out.row_stride != out.cols || call.repeat.count != 1) {
+    throw py::value_error("gemm: with clear, out must be floats whose rows stand together, of one product");
+  }
+  if (clear.size() != out.rows * out.cols) {
+    throw py::value_error("gemm: clear has " + std::to_string(clear.size()) + " elements for " +
+                          std::to_string(out.rows * out.cols) + " of out");
+  }
+  return clear.data();
+}
+
 Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
                    const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
                    std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
-                   const RepeatFields& repeat, bool count, const std::string& name) {
+                   const RepeatFields& repeat, bool count, const std::optional<BoolArray>& clear,
+                   const std::string& name) {
   if (a.view.depth() != b.view.depth()) {
     throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
                           std::to_string(b.view.depth()) + " in b; they must be equal");
@@ -64,6 +78,7 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
   call.index_row_stride = index_row_stride;
   call.count = count;
   call.repeat = make_repeat(repeat, "gemm");
+  call.clear = clear ? checked_clear(*clear, call) : nullptr;
   Events events;
   {
     const py::gil_scoped_release unlocked;
@@ -143,7 +158,8 @@ void register_kernels(py::module_& m) {
   m.def("gemm", &gemm_kernel, py::arg("a"), py::arg("b"), py::arg("out").noconvert(), py::arg("accumulator"),
         py::kw_only(), py::arg("bias").noconvert(), py::arg("bias_fl"), py::arg("output"), py::arg("output_rounds"),
         py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"),
-        py::arg("repeat") = RepeatFields{1, 0, 0, 0, 0, 0}, py::arg("count"), py::arg("name") = "gemm");
+        py::arg("repeat") = RepeatFields{1, 0, 0, 0, 0, 0}, py::arg("count"),
+        py::arg("clear").noconvert() = std::nullopt, py::arg("name") = "gemm");
 
   m.def(
       "quantize",

@@ -98,6 +98,10 @@ struct GemmCall {
   std::int64_t index_row_stride = 0;
   bool count = false;  // step and product events are wanted
   Repeat repeat;
+
+  // Where true, an element of `out` becomes 0 at the end. `out` is then of floats, its rows stand together, and there
+  // is one product.
+  const bool* clear = nullptr;
 };
 
 // out[i] <- Quantize(in[i]) in the array's own C order; `out` and `clipped` are contiguous in that order. Integers in

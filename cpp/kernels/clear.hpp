@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/parallel.hpp"
+#include "numbers/array.hpp"
 #include "numbers/integers.hpp"
 
 namespace fxsim {
@@ -18,30 +19,46 @@ inline std::int64_t first_byte(std::uint64_t word) {
   return std::endian::native == std::endian::little ? bit / 8 : 7 - bit / 8;
 }
 
-using MaskLine = std::array<std::uint64_t, 8>;
+// Bytes of a mask that are looked at together.
+using MaskLines = std::array<std::uint64_t, 32>;
 
-// values[i] <- 0 where mask[i]. Of a mask that is mostly false little more than the mask is read, a line at a time.
+// values[i] <- 0 where mask[i], on this thread. Of a mask that is mostly false little more than the mask is read.
+template <class Value>
+void clear_stretch(Value* values, const bool* mask, std::int64_t count) {
+  constexpr std::int64_t kWord = sizeof(std::uint64_t), kLines = sizeof(MaskLines);
+  std::int64_t i = 0;
+  for (; i + kLines <= count; i += kLines) {
+    MaskLines words;
+    std::memcpy(words.data(), mask + i, sizeof words);
+    std::uint64_t any = 0;
+    for (const std::uint64_t word : words) any |= word;
+    if (any == 0) continue;
+    Value* to = values + i;
+    for (std::uint64_t word : words) {
+      for (; word != 0; word &= word - 1) to[first_byte(word)] = Value{0};
+      to += kWord;
+    }
+  }
+  for (; i < count; ++i) values[i] = mask[i] ? Value{0} : values[i];
+}
+
 template <class Value>
 void clear(Value* values, const bool* mask, std::int64_t count) {
   constexpr std::int64_t kTask = std::int64_t{1} << 17;
-  constexpr std::int64_t kWord = sizeof(std::uint64_t), kLine = sizeof(MaskLine);
   parallel_for(ceil_div(count, kTask), [=](std::int64_t task) {
-    const std::int64_t end = std::min((task + 1) * kTask, count);
-    std::int64_t i = task * kTask;
-    for (; i + kLine <= end; i += kLine) {
-      MaskLine words;
-      std::memcpy(words.data(), mask + i, sizeof words);
-      std::uint64_t any = 0;
-      for (const std::uint64_t word : words) any |= word;
-      if (any == 0) continue;
-      Value* to = values + i;
-      for (std::uint64_t word : words) {
-        for (; word != 0; word &= word - 1) to[first_byte(word)] = Value{0};
-        to += kWord;
-      }
-    }
-    for (; i < end; ++i) values[i] = mask[i] ? Value{0} : values[i];
+    const std::int64_t first = task * kTask;
+    clear_stretch(values + first, mask + first, std::min(kTask, count - first));
   });
+}
+
+// The same for some rows of a matrix of floats whose rows stand together, on this thread.
+inline void clear_rows(const MutableMatrix& out, const bool* mask, std::int64_t first, std::int64_t rows) {
+  const std::int64_t at = first * out.cols, count = rows * out.cols;
+  if (out.storage == Storage::kFloat32) {
+    clear_stretch(static_cast<float*>(out.data) + at, mask + at, count);
+  } else {
+    clear_stretch(static_cast<double*>(out.data) + at, mask + at, count);
+  }
 }
 
 }  // namespace fxsim

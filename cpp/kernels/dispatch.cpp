@@ -6,6 +6,7 @@
 
 #include "kernels/api.hpp"
 #include "kernels/batch_norm.hpp"
+#include "kernels/clear.hpp"
 #include "kernels/generic/batch_norm.hpp"
 #include "kernels/generic/gemm.hpp"
 #include "kernels/generic/macs.hpp"
@@ -85,7 +86,10 @@ bool force_isa(std::string_view name) {
 Events gemm(const GemmCall& call) {
   const isa::Kernels* kernels = use();
   const auto run = [kernels](const GemmCall& one) {
-    return kernels == nullptr ? reference::gemm(one) : generic::gemm(one, *kernels);
+    if (kernels != nullptr) return generic::gemm(one, *kernels);
+    const Events events = reference::gemm(one);
+    if (one.clear != nullptr) clear_rows(one.out, one.clear, 0, one.out.rows);
+    return events;
   };
   if (call.repeat.count == 1) return run(call);
   std::optional<Events> events;

@@ -135,6 +135,7 @@ def gemm(
     index_row_stride: int,
     repeat: Sequence[int] = (1, 0, 0, 0, 0, 0),
     count: bool,
+    clear: npt.NDArray[np.bool_] | None = None,
     name: str = "gemm",
 ) -> Events:
     """out[m, n] = output(accumulate over k of a[m, k] * b[n, k], with bias[n]).

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/clear.hpp"
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/limb_choice.hpp"
 #include "kernels/exact/pack_store.hpp"
@@ -42,6 +43,9 @@ class ExactTiles {
     layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
     width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows(), takes_bands(layout_));
   }
+
+  // Whether `call.clear` is seen to, while results are in the cache.
+  bool clears() const { return call_.clear != nullptr && !swapped_; }
 
   Events run() {
     prepare();
@@ -146,6 +150,15 @@ class ExactTiles {
         }
       }
     }
+    if (clears()) clear_slab(slab);
+  }
+
+  void clear_slab(const Slab& slab) const {
+    if (!image_form_) return clear_rows(call_.out, call_.clear, slab.first, slab.count);
+    const std::int64_t step = layout_.y.classes[0].step;  // of every class
+    const std::int64_t first = slab.first * step, end = std::min((slab.first + slab.count) * step, pixels_.pixels.y);
+    const std::int64_t width = pixels_.pixels.x;
+    clear_rows(call_.out, call_.clear, (slab.n * pixels_.pixels.y + first) * width, (end - first) * width);
   }
 
   // Lines of pixels of one class in a slab: the bytes and the numbers of outputs between them. `row`: that of x = 0 in

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "kernels/clear.hpp"
 #include "kernels/exact/across.hpp"
 #include "kernels/exact/across_outer.hpp"
 #include "kernels/exact/exact_outer.hpp"
@@ -11,6 +12,7 @@
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/wide_sums.hpp"
 #include "kernels/generic/exact_gemm.hpp"
+#include "kernels/parallel.hpp"
 #include "kernels/steps/data_bound.hpp"
 #include "kernels/steps/stepped.hpp"
 
@@ -26,7 +28,8 @@ GemmCall as_narrow_as_values(const GemmCall& call) {
   return narrow;
 }
 
-Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
+// Clears where it is the fastest to do so itself: then `call.clear` becomes nothing.
+Events exact_sums(GemmCall& call, const isa::Kernels& kernels) {
   const bool by_tiles = kernels.words != nullptr && call.a.depth() > 0;
   const bool fit = exact::sum_fits_64_bits(call, call.a.format, call.b.format);
   Events events;
@@ -35,7 +38,9 @@ Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
     if (by_tiles && fit && exact::is_outer(call)) {
       events = exact::ExactOuter<I>(call, kernels).run();
     } else if (by_tiles && !exact::is_outer(call) && (fit || exact::about_is_close(call))) {
-      events = exact::ExactTiles<I>(call, kernels).run();
+      exact::ExactTiles<I> tiles(call, kernels);
+      events = tiles.run();
+      if (tiles.clears()) call.clear = nullptr;
     } else if (fit) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();
     } else {
@@ -48,11 +53,17 @@ Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
 }  // namespace
 
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
-  if (exact_sum_decides(call) || steps::data_stay_inside(call, kernels)) {
-    return exact_sums(as_narrow_as_values(call), kernels);
-  }
   Events events;
-  with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
+  GemmCall own = call;
+  if (exact_sum_decides(call) || steps::data_stay_inside(call, kernels)) {
+    own = as_narrow_as_values(call);
+    events = exact_sums(own, kernels);
+  } else {
+    with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
+  }
+  if (own.clear != nullptr) {
+    parallel_for(own.out.rows, [&](std::int64_t row) { clear_rows(own.out, own.clear, row, 1); });
+  }
   return events;
 }
 

@@ -91,11 +91,13 @@ def gemm(
     index_row_stride: int,
     repeat: Repeat,
     count: bool,
+    clear: npt.NDArray[np.bool_] | None = None,
     name: str,
 ) -> Events:
     """Fill `out` (rows of a, rows of b) with the product of two operands, and the outputs that follow it by `repeat`.
 
     `bias` is int64 of shape (rows of b,). `out` may have any strides and holds raws or, if float, carriers.
+    `clear`, of as many elements: where a contiguous float `out` of a single product becomes 0 in the end.
 
     Raises:
         OverflowError: an overflow under mode "error"; an exact result beyond 64 bits. `out` is then meaningless.
@@ -116,6 +118,7 @@ def gemm(
         index_row_stride=index_row_stride,
         repeat=repeat,
         count=count,
+        clear=clear,
         name=name,
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fxsim.ops import _bridge, executions, records
+from fxsim.ops import _bridge, _words, executions, records
 from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
 from fxsim.ops._operands import ONCE, bound, operand
@@ -31,10 +31,17 @@ def execute(
     bias: Tensor | None,
     site: Site,
     counted: tuple[Tensor, Tensor] | None = None,
+    *,
+    clear: Tensor | None = None,
 ) -> Tensor:
-    """The result of a settled call; `counted` are what a record counts the elements of, if not a and b."""
+    """The result of a settled call; `counted` are what a record counts the elements of, if not a and b.
+
+    clear: where the elements of a float result become 0. The core does so while it has them at hand, unless somebody
+    wants the product itself.
+    """
     plan, place = settled.plan, settled.place
     out = torch.empty_strided(settled.result.shape, settled.strides, dtype=settled.result.dtype)
+    at_once = clear is not None and settled.may_clear(clear) and not executions.listening()
     listening = records.listening()
     events, macs = _NO_EVENTS, _NO_MACS
     if settled.a is not None and settled.b is not None:
@@ -56,11 +63,12 @@ def execute(
             index_row_stride=place.columns,
             repeat=settled.repeat,
             count=listening,
+            clear=settled.in_memory(clear) if clear is not None and at_once else None,
             name=site.name,
         )
     if listening or executions.listening():
         _tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
-    return out
+    return out if clear is None or at_once else _words.clear(out, clear)
 
 
 def _tell(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, final
+from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -77,12 +77,19 @@ class Settled:
 
     def first(self, out: Tensor) -> npt.NDArray[np.generic]:
         """The part of a result that the first product fills."""
-        whole = out.numpy()
+        place, matrix = self.place, self.in_memory(out)
+        return matrix if self.times == 1 else matrix[: place.m, : place.n]
+
+    def in_memory(self, result: Tensor) -> npt.NDArray[Any]:
+        """A result, or what lies in memory as it does, as the matrix that it is there."""
+        whole = result.numpy()
         if self.result.channels_last:
             whole = whole.transpose(_NHWC)
-        place = self.place
-        matrix: npt.NDArray[np.generic] = whole.reshape(place.rows, place.columns)
-        return matrix if self.times == 1 else matrix[: place.m, : place.n]
+        return whole.reshape(self.place.rows, self.place.columns)
+
+    def may_clear(self, mask: Tensor) -> bool:
+        """Whether the core can clear the result, which a single product fills, where this mask says."""
+        return self.times == 1 and mask.shape == self.result.shape and mask.stride() == self.strides
 
     def products(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None, base: int) -> tuple[Product, ...]:
         """Every product of the call, in order; `base` is the index of the result's first element."""

@@ -89,22 +89,30 @@ def conv2d_backward(
     here = Backward(plan, layer, "conv2d", seed, layer_id, int(call), index_offset, conv.n, grad.dtype)
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
+        grad_x = here.straight_through(grad_x, x_clipped)
     else:
         words = here.quantize_grad(grad, plan.grad_output, channels_last=True, multiplied=groups == 1)
-        grad_x, grad_weight, grad_bias = _integer_gradients(here, settled, words, x_raw, weight_raw, needs[2])
+        clear = x_clipped if plan.clips else None
+        grad_x, grad_weight, grad_bias = _integer_gradients(here, settled, words, x_raw, weight_raw, clear, needs[2])
     return (
-        here.straight_through(grad_x, x_clipped),
+        here.nothing() if grad_x is None else grad_x,
         here.straight_through(grad_weight, weight_clipped),
         here.straight_through(grad_bias, bias_clipped),
     )
 
 
 def _integer_gradients(
-    here: Backward, settled: BackwardCall, g: Tensor, x_raw: Tensor, weight_raw: Tensor, needs_bias: bool
+    here: Backward,
+    settled: BackwardCall,
+    g: Tensor,
+    x_raw: Tensor,
+    weight_raw: Tensor,
+    clear: Tensor | None,
+    needs_bias: bool,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     grad_x = grad_weight = grad_bias = None
     if settled.grad_x is not None:
-        grad_x = execute(settled.grad_x, g, weight_raw, None, here.site(Role.GRAD_INPUT, settled.inputs))
+        grad_x = execute(settled.grad_x, g, weight_raw, None, here.site(Role.GRAD_INPUT, settled.inputs), clear=clear)
     if settled.grad_weight is not None:
         grad_weight = execute(settled.grad_weight, g, x_raw, None, here.site(Role.GRAD_WEIGHT))
     if needs_bias and here.plan.grad_output is not None:
