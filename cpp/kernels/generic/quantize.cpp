@@ -77,6 +77,7 @@ class QuantizeRange {
       count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
       block(at, count, result);
     }
+    if (streams_words_ || streams_mask_) kernels_.streaming->end();
   }
 
  private:
@@ -114,12 +115,30 @@ class QuantizeRange {
       } else {
         copy_elements(in_, start, count, narrow_values_.data());
       }
-      std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
       BlockTally tally;
-      if (!narrow_.run(values, count, u_.data(), call_.out, start, clipped, tally)) return false;
+      if (!write_narrow(values, start, count, tally)) return false;
       add(tally, events);
       return true;
     }
+  }
+
+  // What is too large for the caches goes past them, by way of a block that stays there.
+  bool write_narrow(const Narrow* values, std::int64_t start, std::int64_t count, BlockTally& tally) {
+    std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
+    void* out = advanced(call_.out, call_.out_storage, start);
+    const bool lines = count == kBlock && start % isa::kStreamLine == 0;
+    const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
+    void* words = past ? static_cast<void*>(raw_.data()) : out;
+    if (!narrow_.run(values, count, u_.data(), words, 0, mask_past ? clipped_.data() : clipped, tally)) return false;
+    if (past)
+      kernels_.streaming->lines(words, count * static_cast<std::int64_t>(element_bytes(call_.out_storage)), out);
+    if (mask_past) kernels_.streaming->lines(clipped_.data(), count, clipped);
+    return true;
+  }
+
+  bool streams(const void* to, std::int64_t bytes, std::int64_t too_large) const {
+    return kernels_.streaming != nullptr && to != nullptr && bytes >= too_large &&
+           reinterpret_cast<std::uintptr_t>(to) % isa::kStreamLine == 0;
   }
 
   void general_block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
@@ -157,12 +176,18 @@ class QuantizeRange {
   const isa::Kernels& kernels_;
   const std::int64_t size_ = in_.size();
   const bool direct_ = in_.dims == 1 && in_.strides[0] == 1 && in_.storage == storage_of<Element>();
+  // Half of a second cache of today. Masks are read a whole backward later, counted words at once.
+  static constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
+  const bool streams_words_ =
+      call_.words == nullptr &&
+      streams(call_.out, size_* static_cast<std::int64_t>(element_bytes(call_.out_storage)), kTooLarge);
+  const bool streams_mask_ = streams(call_.clipped, size_, kTooLargeMask);
   Round32<Narrow> narrow_;
   std::array<std::uint32_t, kBlock> u_;
   std::array<Narrow, kBlock> narrow_values_;
   std::array<Value, kBlock> values_;
-  std::array<std::int64_t, kBlock> raw_;
-  std::array<std::uint8_t, kBlock> clipped_;
+  alignas(isa::kStreamLine) std::array<std::int64_t, kBlock> raw_;
+  alignas(isa::kStreamLine) std::array<std::uint8_t, kBlock> clipped_;
 };
 
 template <class Element>

@@ -54,6 +54,15 @@ struct Stream {
   static void end() { _mm_sfence(); }
 };
 
+void stream_lines(const void* from, std::int64_t bytes, void* to) {
+  for (std::int64_t at = 0; at < bytes; at += static_cast<std::int64_t>(sizeof(__m256i))) {
+    const auto* line = reinterpret_cast<const __m256i*>(static_cast<const char*>(from) + at);
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(static_cast<char*>(to) + at), _mm256_load_si256(line));
+  }
+}
+
+constexpr Streaming kStreaming{.lines = &stream_lines, .end = &Stream::end};
+
 constexpr Block kBlock = make_block<Ops, 6, 2>();
 constexpr Block kBlocks[kBlockChoices] = {kBlock, kBlock, kBlock};
 
@@ -87,6 +96,7 @@ const Kernels kAvx2{
     .across = &kAcross,
     .non_zero = &kNonZero,
     .steps = &kSteps,
+    .streaming = &kStreaming,
     .words = &kWords,
 };
 

@@ -31,6 +31,13 @@ struct Stream {
   static void end() { _mm_sfence(); }
 };
 
+void stream_lines(const void* from, std::int64_t bytes, void* to) {
+  for (std::int64_t at = 0; at < bytes; at += kStreamLine) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(static_cast<char*>(to) + at),
+                        _mm512_load_si512(static_cast<const char*>(from) + at));
+  }
+}
+
 constexpr Block kBlocks[kBlockChoices] = {make_block<Ops, 6, 4>(), make_block<Ops, 8, 2>(), make_block<Ops, 12, 1>()};
 
 constexpr Runs kRuns = make_runs<Run512>(&draw_run<DrawOps>);
@@ -76,6 +83,8 @@ void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, 
 
 void draw_run(const DrawCall& call) { isa::draw_run<DrawOps>(call); }
 
+const Streaming kStreaming{.lines = &stream_lines, .end = &Stream::end};
+
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums) {
   isa::add_shifted(values, count, shift, sums);
 }
@@ -103,6 +112,7 @@ const Kernels kAvx512{
     .across = &avx512::kAcross,
     .non_zero = &avx512::kCounting,
     .steps = &kSteps,
+    .streaming = &avx512::kStreaming,
     .words = &kWords,
 };
 

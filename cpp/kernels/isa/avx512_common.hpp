@@ -24,6 +24,7 @@ extern const LaneSteps<std::int64_t> kWideLaneSteps;
 extern const FloatSteps<float> kFloatSteps;
 extern const FloatSteps<double> kDoubleSteps;
 void draw_run(const DrawCall& call);
+extern const Streaming kStreaming;
 void add_shifted(const std::int32_t* values, std::int64_t count, int shift, std::uint64_t* sums);
 void add_times(const std::int32_t* values, std::int64_t count, std::uint64_t times, std::uint64_t* sums);
 void add_both(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real, std::uint64_t* sums,

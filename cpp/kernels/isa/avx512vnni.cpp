@@ -81,6 +81,7 @@ const Kernels kAvx512Vnni{
     .across = &avx512::kAcross,
     .non_zero = &avx512::kCounting,
     .steps = &kSteps,
+    .streaming = &avx512::kStreaming,
     .words = &kWords,
     .bytes = &kBytes,
 };

@@ -75,6 +75,15 @@ using AddTimes = void (*)(const std::int32_t* values, std::int64_t count, std::u
 using AddBoth = void (*)(const std::int32_t* values, std::int64_t count, std::uint64_t times, double real,
                          std::uint64_t* sums, double* about);
 
+// Copies lines of 64 bytes to memory without a place for them in the caches; both addresses are those of lines. Other
+// threads see them once `end` has returned.
+struct Streaming {
+  void (*lines)(const void* from, std::int64_t bytes, void* to);
+  void (*end)();
+};
+
+inline constexpr std::int64_t kStreamLine = 64;
+
 struct Kernels {
   const RoundTable* round;
   const Lanes32* lanes32;
@@ -87,8 +96,9 @@ struct Kernels {
   const Across* across;
   const NonZero* non_zero;
   const Steps* steps;
-  const Tiles* words = nullptr;  // of 16-bit elements; none: sums are taken with `blocks`
-  const Tiles* bytes = nullptr;  // of 8-bit elements, where they are faster
+  const Streaming* streaming = nullptr;  // none: there are no instructions for it
+  const Tiles* words = nullptr;          // of 16-bit elements; none: sums are taken with `blocks`
+  const Tiles* bytes = nullptr;          // of 8-bit elements, where they are faster
 };
 
 struct Isa {
