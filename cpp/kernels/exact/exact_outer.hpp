@@ -148,13 +148,17 @@ class ExactOuter {
       own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
                                                      1, right_layout_.channels, n, slab.first, slab.count);
     }
-    // Lines of both operands that fit the first cache, and whose products fit 32 bits.
+    // As many lines as fit the first cache, of the gradients and of the vectors of a window that meet them all; and as
+    // many as their products leave of 32 bits.
     constexpr std::int64_t kBytes = 28 << 10;
     const std::int64_t width = call_.a.pixels.x;
-    const std::int64_t bytes = right_layout_.y.mul * right_layout_.row_bytes + own.left.row_bytes();
+    const std::int64_t vector_bytes = std::int64_t{outer_.vectors} * outer_.lanes * 4;
+    const std::int64_t met = std::min(right_layout_.y.mul * right_layout_.row_bytes, width * vector_bytes);
     const std::int64_t most_pixels = std::clamp<std::int64_t>(scheme_.terms / images, 1, width);
-    const std::int64_t lines = std::clamp<std::int64_t>(std::min(kBytes / bytes, scheme_.terms / (images * width)), 1,
-                                                        std::max<std::int64_t>(slab.count, 1));
+    const std::int64_t most_lines =
+        std::clamp<std::int64_t>(std::min(kBytes / (met + own.left.row_bytes()), scheme_.terms / (images * width)), 1,
+                                 std::max<std::int64_t>(slab.count, 1));
+    const std::int64_t lines = ceil_div(slab.count, ceil_div(slab.count, most_lines));
     for (std::int64_t line = 0; line < slab.count; line += lines) {
       for (std::int64_t x = 0; x < width; x += most_pixels) {
         isa::OuterCall call;

@@ -1,8 +1,8 @@
 """How fast are 8-bit convolutions forward, layer by layer, against torch's float32 in its better memory format?
 
-ResNet20's nineteen 3x3 convolutions at batch 128 and AlexNet's five at batch 8. Once from words to exact words
-(`fx.conv2d`: the kernel alone), once from float32 to float32 (`fx.nn.Conv2d`: activations are quantized in every call,
-weights once), there also against torch's fake quantization of activations and weights.
+ResNet20's nineteen 3x3 convolutions at batch 128 and AlexNet's five at batch 8. Once from words to float32 carriers
+(the product alone), once from float32 to float32 (`fx.nn.Conv2d`: activations are quantized in every call, weights
+once), there also against torch's fake quantization of activations and weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fxsim import ops
 from fxsim.bench.layers import (
     ALEXNET,
     LAYOUTS,
@@ -27,6 +26,7 @@ from fxsim.bench.layers import (
     words,
 )
 from fxsim.bench.measure import Outcome, Settings, Track, fastest, interleaved, require_equal, row, total
+from fxsim.bench.products import forward
 from fxsim.formats import Format
 from fxsim.numerics import Numerics
 
@@ -65,11 +65,11 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
     """Check one layer and time it."""
     layer = given.toy() if settings.toy else given
     x, w = words(layer.x_shape, FORMAT, 1), words(layer.w_shape, FORMAT, 2)
-    convolve = partial(ops.conv2d, x, w, stride=layer.stride, padding=layer.padding)
-    exact = torch_module(layer, w.raw.double())(x.raw.double())
-    require_equal(f"conv2d, {layer.name}", convolve().raw, exact)
+    convolve = forward(layer, x, w)
+    exact = (torch_module(layer, w.raw.double())(x.raw.double()) * FORMAT.step**2).float()
+    require_equal(f"conv2d, {layer.name}", convolve(), exact)
     fixed = fixed_module(layer, w, NUMERICS)
-    require_equal(f"nn.Conv2d, {layer.name}", fixed(x.to_float()), (exact * FORMAT.step**2).float())
+    require_equal(f"nn.Conv2d, {layer.name}", fixed(x.to_float()), exact)
 
     floats = between_words(x)
     contenders: dict[str, Callable[[], object]] = {"words": convolve, "floats": partial(fixed, floats)}

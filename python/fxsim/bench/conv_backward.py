@@ -1,8 +1,8 @@
 """How fast are the gradients of 8-bit convolutions, and all convolutions of a step, against torch's float32?
 
 ResNet20's nineteen 3x3 convolutions at batch 128, with gradients of 8 and 16 bits. Input and weight gradients alone
-from words to exact words, each against torch's of the same kind; then forward and backward together from float32 to
-float32, gradients rounded stochastically to a given scale. Torch has its better memory format in each comparison.
+from words to float32 carriers, each against torch's of the same kind; then forward and backward together from float32
+to float32, gradients rounded stochastically to a given scale. Torch has its better memory format in each comparison.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fxsim import ops
 from fxsim.bench.conv import FORMAT
 from fxsim.bench.layers import (
     LAYOUTS,
@@ -27,6 +26,7 @@ from fxsim.bench.layers import (
     words,
 )
 from fxsim.bench.measure import Outcome, Settings, Track, fastest, interleaved, require_equal, row, total
+from fxsim.bench.products import backward
 from fxsim.formats import Format
 from fxsim.numerics import Numerics
 from fxsim.rounding import Quantizer, Stochastic
@@ -93,7 +93,7 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
     for format_ in GRADIENTS:
         g = words(layer.y_shape, format_, 3)
         _check(layer, x, w, g, first=first)
-        products = _products(layer, x, w, g)
+        products = backward(layer, x, w, g)
         if not first:
             contenders[f"dgrad {format_.wl}"] = products["dgrad"]
         contenders[f"wgrad {format_.wl}"] = products["wgrad"]
@@ -106,15 +106,6 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
     for kind in ("wgrad", "step") if first else ("dgrad", "wgrad", "step"):
         best[f"torch {kind}"] = fastest(tracks[f"torch {kind} {layout}"] for layout in LAYOUTS)
     return Timed(given, tracks | best)
-
-
-def _products(layer: ConvLayer, x: FixedTensor, w: FixedTensor, g: FixedTensor) -> dict[str, Callable[[], FixedTensor]]:
-    """The two gradients, from words to exact words."""
-    size, stride, padding = (layer.size, layer.size), layer.stride, layer.padding
-    return {
-        "dgrad": partial(ops.conv2d_dgrad, g, w, size, stride=stride, padding=padding),
-        "wgrad": partial(ops.conv2d_wgrad, g, x, layer.kernel, stride=stride, padding=padding),
-    }
 
 
 def _step(layer: ConvLayer, x: FixedTensor, w: FixedTensor, g: FixedTensor, *, first: bool) -> Callable[[], object]:
@@ -156,12 +147,12 @@ def _check(layer: ConvLayer, x: FixedTensor, w: FixedTensor, g: FixedTensor, *, 
     """The products, and the module on words as floats, which no rounding changes, against float64, exact here."""
     module = fixed_module(layer, w, _numerics(g.format))
     found = _pass(module, x.to_float(), g.to_float(), first=first)
-    products = _products(layer, x, w, g)
+    products = backward(layer, x, w, g)
     for kind, gradient, factor in zip(("wgrad", "dgrad"), found, (x, w), strict=False):
         exact = _torch_gradient(kind, layer, x.raw.double(), w.raw.double(), g.raw.double())
-        require_equal(f"conv2d_{kind}, {layer.name}", products[kind]().raw, exact)
-        value = exact * (g.format.step * factor.format.step)
-        require_equal(f"nn.Conv2d {kind}, {layer.name}", gradient, value.float())
+        value = (exact * (g.format.step * factor.format.step)).float()
+        require_equal(f"conv2d {kind}, {layer.name}", products[kind](), value)
+        require_equal(f"nn.Conv2d {kind}, {layer.name}", gradient, value)
 
 
 def _sum(found: Sequence[Timed], name: str) -> Track:
