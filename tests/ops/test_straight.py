@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -17,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import fxsim as fx
 from fxsim import ops
 from fxsim.ops import executed, straight
+from fxsim.ops._straight import watched
 
 CHANCE = fx.Numerics("<6,4>,stochastic", "<6,4>,stochastic", "<8,4>,stochastic", grad_output="<8,6>,stochastic")
 
@@ -214,6 +216,49 @@ def test_an_onlooker_sees_nothing_of_what_goes_past_it(name: str) -> None:
     assert all(map(torch.equal, found, expected))
     assert set(past.seen) <= {"aten.sum", "aten.ones_like", "aten.expand", "aten.detach"}
     assert "aten.sum" in past.seen
+
+
+def test_what_is_unseen() -> None:
+    """By onlookers alone: where another mode stands, all see it."""
+    x = torch.ones(2)
+    double = ops.unseen(lambda: x.mul(2))
+    with Onlooker() as alone:
+        assert double().tolist() == [2, 2]
+    with Onlooker() as other, Watch() as watch:
+        double()
+    assert (alone.seen, other.seen, watch.seen) == ([], ["aten.mul"], ["mul"])
+    assert [watched(), *map(watched_in, (Onlooker, Watch, lambda: together(Watch(), Onlooker())))] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def watched_in(mode: Callable[[], AbstractContextManager[object]]) -> bool:
+    with mode():
+        return watched()
+
+
+def quantized(mode: AbstractContextManager[object]) -> list[Tensor]:
+    """What a module between two quantizers gives, and the carriers of a weight, with the gradients of both."""
+    numerics = dataclasses.replace(CHANCE, output=CHANCE.activation, ste="clipped")
+    torch.manual_seed(0)
+    x, layer = torch.randn(4, 3, requires_grad=True), fx.nn.Linear(3, 2, numerics=numerics)
+    module = fx.nn.Quantized(nn.Identity(), numerics)
+    with mode:
+        y, w = module(x), layer.weight_carrier()
+        return [y, w, *torch.autograd.grad(y.sum() + w.sum(), [x, layer.weight])]
+
+
+def test_quantizers_go_past_onlookers() -> None:
+    onlooker, watch = Onlooker(), Watch()
+    plain, past, seen = map(quantized, (nullcontext(), onlooker, watch))
+    assert all(map(torch.equal, past, plain))
+    assert all(map(torch.equal, seen, plain))
+    assert {"quantize_layer", "carrier"} <= set(watch.seen)
+    assert "aten.sum" in onlooker.seen
+    assert set(onlooker.seen) <= {"aten.sum", "aten.add", "aten.ones_like", "aten.expand", "aten.detach"}
 
 
 @pytest.mark.parametrize("name", ["linear", "conv2d"])

@@ -11,9 +11,15 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import keep, quantize_ops, weight_step
+from fxsim.ops import keep, quantize_ops, straight, unseen, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
+
+
+@unseen
+def _note_step(steps: Tensor, watch: Tensor, step: int) -> None:
+    steps.fill_(step)
+    watch.copy_(torch.tensor((weight_step.BY_HAND, 0)))
 
 
 class Words(NamedTuple):
@@ -86,8 +92,7 @@ class Weighted(Layer):
     def step(self, step: int) -> None:
         if step < 0:
             raise ValueError(f"{type(self).__name__}: step = {step}: steps are counted from 0")
-        self.steps.fill_(step)
-        self.watch.copy_(torch.tensor((weight_step.BY_HAND, 0)))
+        _note_step(self.steps, self.watch, step)
 
     def int_weight(self) -> FixedTensor:
         """The weight as the next forward will use it, (C_out, ...) of the weight's shape."""
@@ -115,7 +120,7 @@ class Weighted(Layer):
         return self._carrier(self.bias, words.bias, words.bias_clipped, self._bias_text)
 
     def _carrier(self, x: Tensor, raw: Tensor, clipped: Tensor, quantizer: str) -> Tensor:
-        carried: Tensor = torch.ops.fxsim.carrier.default(
+        carried: Tensor = quantize_ops.CARRIER.way(straight(x))(
             x, raw, clipped, quantizer, self._numerics.ste, self._numerics.carrier, self.name
         )
         return carried

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
@@ -37,11 +38,22 @@ class Onlooker(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
 
 
-def unseen(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as it runs where a call went straight, past onlookers if there are any: they see nothing of it."""
+def watched() -> bool:
+    """Whether a mode on this thread is no onlooker."""
+    modes = _C._len_torch_dispatch_stack()
+    return modes > 0 and not all(map(_looks_on, range(modes)))
 
+
+def _looks_on(place: int) -> bool:
+    return isinstance(_C._get_dispatch_stack_at(place), Onlooker)
+
+
+def unseen(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as something onlookers see nothing of; other modes do, and then onlookers too."""
+
+    @functools.wraps(function)
     def run(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if not _C._len_torch_dispatch_stack():
+        if not _C._len_torch_dispatch_stack() or watched():
             return function(*arguments, **keywords)
         with _C._DisableTorchDispatch():
             return function(*arguments, **keywords)
@@ -66,14 +78,7 @@ def straight(x: Tensor) -> bool:
 
 
 def _is_nobody(keys: int) -> bool:
-    if not keys:
-        return True
-    modes = _C._len_torch_dispatch_stack()
-    return not keys & ~_MODES and modes > 0 and all(map(_looks_on, range(modes)))
-
-
-def _looks_on(place: int) -> bool:
-    return isinstance(_C._get_dispatch_stack_at(place), Onlooker)
+    return not keys or (not keys & ~_MODES and _C._len_torch_dispatch_stack() > 0 and not watched())
 
 
 def executed(x: Tensor) -> bool:

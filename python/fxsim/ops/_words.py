@@ -15,6 +15,7 @@ from fxsim.ops import _bridge, records
 from fxsim.ops._geometry import strides_of
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site, publish_elementwise
+from fxsim.ops._straight import unseen
 from fxsim.ops._word_counts import keep_counts, new_counts
 from fxsim.rounding import Quantizer
 
@@ -138,6 +139,11 @@ def straight_through(grad: Tensor, clipped: Tensor) -> Tensor:
     """
     if grad.requires_grad or type(clipped) is not Tensor or get_proxy_mode() is not None:
         return torch.where(clipped, torch.zeros((), dtype=grad.dtype), grad)
+    return _kept(grad, clipped)
+
+
+@unseen
+def _kept(grad: Tensor, clipped: Tensor) -> Tensor:
     return clear(grad.clone(), clipped) if clipped.numpy().any() else grad
 
 

@@ -208,7 +208,7 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
     return (kept, *[None] * (len(ctx.needs_input_grad) - 2))
 
 
-define(
+QUANTIZE: Final = define(
     "quantize(Tensor x, str quantizer, int seed, int stream, int index_offset, str index_order, str ste, "
     "str carrier, str layer) -> (Tensor, Tensor)",
     quantize,
@@ -230,7 +230,7 @@ QUANTIZE_RAW: Final = define(
     quantize_raw,
     _fake_quantize_raw,
 )
-define(
+CARRIER: Final = define(
     "carrier(Tensor x, Tensor raw, Tensor clipped, str quantizer, str ste, str carrier, str layer) -> Tensor",
     carrier,
     _fake_carrier,

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from fxsim.formats import Format
 from fxsim.nn import Gates, Weighted
 from fxsim.numerics import Numerics
+from fxsim.ops import unseen
 from fxsim.policies.adapt.penalty import word_length_penalty
 from fxsim.policies.base import (
     Arithmetic,
@@ -221,7 +222,7 @@ class Run:
             carrier = slot.carrier()
             if rule.l1 > 0.0:
                 total = total + rule.l1 * carrier.abs().sum()
-            self._nonzero[slot.name] = int(np.count_nonzero(carrier.detach().numpy()))
+            self._nonzero[slot.name] = _non_zeros(carrier)
             tensors.append((self._format(slot).wl, self._nonzero[slot.name], carrier.numel()))
         if rule.word_length:
             total = total + word_length_penalty(tensors)
@@ -363,7 +364,7 @@ class Run:
         if slot.owner is None:
             seed = self._places.weighted[slot.leader].seed
             return Key(seed, stream(slot.layer_id, slot.role, self.steps))
-        latest = max(int(slot.owner.calls) - 1, 0)
+        latest = max(_value(slot.owner.calls) - 1, 0)
         return Key(slot.owner.seed, stream(slot.layer_id, slot.role, latest))
 
     def _watch_l1(self) -> None:
@@ -371,6 +372,16 @@ class Run:
         rule = self.policy.loss_rule
         if rule is not None and self._watching and self.steps < WATCHED_STEPS:
             self._watching = not warn_of_l1(self._places.slots, self._nonzero, rule.l1, self.steps)
+
+
+@unseen
+def _value(counter: Tensor) -> int:
+    return int(counter)
+
+
+@unseen
+def _non_zeros(x: Tensor) -> int:
+    return int(np.count_nonzero(x.detach().numpy()))
 
 
 def _with_accumulators_of(present: Numerics, wanted: Numerics) -> Numerics:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
 
-import torch
 from torch import Tensor
 
 from fxsim.formats import Format
-from fxsim.ops import range_quantize, signed64
+from fxsim.ops import quantize_ops, range_quantize, signed64, straight, unseen
 from fxsim.policies.base import BlockGradientRule, GradientRule
 from fxsim.policies.norm import euclidean_norm
 from fxsim.rng import Key
@@ -26,6 +25,7 @@ class TreatedGradient:
     vanished: bool
 
 
+@unseen
 def norm(x: Tensor) -> float:
     """The L2 norm of all elements, summed in float64, the same for every number of threads."""
     return euclidean_norm(x.detach().numpy())
@@ -65,7 +65,7 @@ def _quantizer_text(format: Format, random_bits: int) -> str:
 
 def _round(x: Tensor, quantizer: str, key: Key, layer: str) -> Tensor:
     order = "channels_last" if x.ndim > 2 else "c"
-    rounded, _ = torch.ops.fxsim.quantize(
+    rounded, _ = quantize_ops.QUANTIZE.way(straight(x))(
         x, quantizer, signed64(key.seed), signed64(key.stream), 0, order, "pass", "round", layer
     )
     result: Tensor = rounded
