@@ -107,8 +107,9 @@ Events quantize(const QuantizeCall& call) {
   if (const isa::Kernels* kernels = use()) return generic::quantize(call, *kernels);
   const Events events = reference::quantize(call);
   if (call.words != nullptr) {
-    generic::WordCounter counter(*call.words, call.out, call.out_storage, *isa::kPortable.non_zero);
-    for (std::int64_t task = 0; task < counter.tasks(); ++task) counter.run(task, [](std::int64_t, std::int64_t) {});
+    generic::WordCounter counter(*call.words, call.out, call.out_storage, isa::kPortable, false);
+    const auto written = [](std::int64_t, std::int64_t, void*) {};
+    for (std::int64_t task = 0; task < counter.tasks(); ++task) counter.run(task, written);
   }
   return events;
 }

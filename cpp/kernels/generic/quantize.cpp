@@ -57,6 +57,18 @@ struct QuantizeResult {
   }
 };
 
+// Half of a second cache of today. Masks are read a whole backward later, words sooner.
+constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
+
+bool streams(const isa::Kernels& kernels, const void* to, std::int64_t bytes, std::int64_t too_large) {
+  return kernels.streaming != nullptr && to != nullptr && bytes >= too_large &&
+         reinterpret_cast<std::uintptr_t>(to) % isa::kStreamLine == 0;
+}
+
+bool streams_words(const QuantizeCall& call, std::int64_t size, const isa::Kernels& kernels) {
+  return streams(kernels, call.out, size * static_cast<std::int64_t>(element_bytes(call.out_storage)), kTooLarge);
+}
+
 // Element: float, double, std::int32_t for raws that fit it, or std::int64_t, which only the general way takes.
 template <class Element>
 class QuantizeRange {
@@ -71,12 +83,19 @@ class QuantizeRange {
         kernels_(kernels),
         narrow_(kernels, call.quantizer, scale(), call.out_storage, call.count) {}
 
-  void run(std::int64_t start, std::int64_t end, QuantizeResult& result) {
+  // Words first, first + 1, ... go to `out`.
+  void run(std::int64_t start, std::int64_t end, void* out, std::int64_t first, QuantizeResult& result) {
+    out_ = out;
+    first_ = first;
     for (std::int64_t at = start, count = 0; at < end; at += count) {
       // Blocks end where groups of random bits do.
       count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
       block(at, count, result);
     }
+  }
+
+  // To be called before another thread looks at what was written.
+  void close() const {
     if (streams_words_ || streams_mask_) kernels_.streaming->end();
   }
 
@@ -125,7 +144,7 @@ class QuantizeRange {
   // What is too large for the caches goes past them, by way of a block that stays there.
   bool write_narrow(const Narrow* values, std::int64_t start, std::int64_t count, BlockTally& tally) {
     std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
-    void* out = advanced(call_.out, call_.out_storage, start);
+    void* out = advanced(out_, call_.out_storage, start - first_);
     const bool lines = count == kBlock && start % isa::kStreamLine == 0;
     const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
     void* words = past ? static_cast<void*>(raw_.data()) : out;
@@ -134,11 +153,6 @@ class QuantizeRange {
       kernels_.streaming->lines(words, count * static_cast<std::int64_t>(element_bytes(call_.out_storage)), out);
     if (mask_past) kernels_.streaming->lines(clipped_.data(), count, clipped);
     return true;
-  }
-
-  bool streams(const void* to, std::int64_t bytes, std::int64_t too_large) const {
-    return kernels_.streaming != nullptr && to != nullptr && bytes >= too_large &&
-           reinterpret_cast<std::uintptr_t>(to) % isa::kStreamLine == 0;
   }
 
   void general_block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
@@ -161,7 +175,7 @@ class QuantizeRange {
     if (q.error && tally.first_outside >= 0) {
       events.refuse({Fault::kOutput, start + tally.first_outside, -1, tally.outside_value, q.format});
     }
-    events.inexact_carriers += store(raw_.data(), count, q.format.fl, call_.out, call_.out_storage, start, 1);
+    events.inexact_carriers += store(raw_.data(), count, q.format.fl, out_, call_.out_storage, start - first_, 1);
   }
 
   static void add(const BlockTally& tally, Events& events) {
@@ -176,12 +190,11 @@ class QuantizeRange {
   const isa::Kernels& kernels_;
   const std::int64_t size_ = in_.size();
   const bool direct_ = in_.dims == 1 && in_.strides[0] == 1 && in_.storage == storage_of<Element>();
-  // Half of a second cache of today. Masks are read a whole backward later, counted words at once.
-  static constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
-  const bool streams_words_ =
-      call_.words == nullptr &&
-      streams(call_.out, size_* static_cast<std::int64_t>(element_bytes(call_.out_storage)), kTooLarge);
-  const bool streams_mask_ = streams(call_.clipped, size_, kTooLargeMask);
+  void* out_ = nullptr;
+  std::int64_t first_ = 0;
+  // Counted words are streamed by their counter.
+  const bool streams_words_ = call_.words == nullptr && streams_words(call_, size_, kernels_);
+  const bool streams_mask_ = streams(kernels_, call_.clipped, size_, kTooLargeMask);
   Round32<Narrow> narrow_;
   std::array<std::uint32_t, kBlock> u_;
   std::array<Narrow, kBlock> narrow_values_;
@@ -196,18 +209,21 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
   const StridedArray in = merged(call.in);
   const std::int64_t size = in.size();
   std::optional<WordCounter> counter;
-  if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, *kernels.non_zero);
+  if (call.words != nullptr) {
+    counter.emplace(*call.words, call.out, call.out_storage, kernels, streams_words(call, size, kernels));
+  }
   const std::int64_t tasks = counter ? counter->tasks() : ceil_div(size, kTask);
   std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
   parallel_for(tasks, [&](std::int64_t task) {
     QuantizeRange<Element> range(call, in, kernels);
     QuantizeResult& result = results[static_cast<std::size_t>(task)];
-    const auto write = [&](std::int64_t start, std::int64_t end) { range.run(start, end, result); };
     if (counter) {
-      counter->run(task, write);
+      counter->run(task,
+                   [&](std::int64_t start, std::int64_t end, void* out) { range.run(start, end, out, start, result); });
     } else {
-      write(task * kTask, std::min(size, (task + 1) * kTask));
+      range.run(task * kTask, std::min(size, (task + 1) * kTask), call.out, 0, result);
     }
+    range.close();
   });
   QuantizeResult total;
   for (const QuantizeResult& own : results) total.merge(own);

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <limits>
 #include <mutex>
 #include <vector>
 
-#include "kernels/isa/non_zero.hpp"
+#include "kernels/isa/isa.hpp"
 #include "kernels/word_counts.hpp"
 #include "numbers/array.hpp"
 #include "numbers/integers.hpp"
@@ -18,29 +19,38 @@ namespace fxsim::generic {
 // A task writes the same stretch of several images, as many as the sums of bytes allow.
 class WordCounter {
  public:
-  WordCounter(WordCounts& counts, const void* words, Storage storage, const isa::NonZero& kernels)
-      : counts_(counts), words_(words), storage_(storage), kernels_(kernels) {}
+  // past: words go past the caches, by way of a stretch that stays there; they begin a line.
+  WordCounter(WordCounts& counts, void* words, Storage storage, const isa::Kernels& kernels, bool past)
+      : counts_(counts), words_(words), storage_(storage), kernels_(kernels), past_(past) {}
 
   std::int64_t tasks() const { return ceil_div(images_, images_a_task_) * parts_; }
 
-  // Calls write(first word, end) for every stretch of a task, and counts what is there then.
+  // Calls write(first word, end, where) for every stretch of a task, and counts what is there then.
   template <class F>
   void run(std::int64_t task, const F& write) {
     const std::int64_t first = task / parts_ * images_a_task_, end = std::min(images_, first + images_a_task_);
     const std::int64_t start = task % parts_ * stretch_, pixels = std::min(stretch_, pixels_ - start);
+    const auto count_words = kernels_.non_zero->count_words[static_cast<std::size_t>(storage_)];
+    const auto element = static_cast<std::int64_t>(element_bytes(storage_));
     std::vector<std::uint8_t> sums(static_cast<std::size_t>(pixels * channels_));
+    std::vector<Line> lines(past_ ? static_cast<std::size_t>(together_ * channels_ * element / isa::kStreamLine) : 0);
     for (std::int64_t n = first; n < end; ++n) {
       for (std::int64_t done = 0; done < pixels; done += together_) {
         const std::int64_t pixel = n * pixels_ + start + done, count = std::min(together_, pixels - done);
         const std::int64_t at = pixel * channels_;
-        write(at, at + count * channels_);
-        kernels_.count_words[static_cast<std::size_t>(storage_)](advanced(words_, storage_, at), count, channels_,
-                                                                 sums.data() + done * channels_,
-                                                                 counts_.pixels.get() + pixel);
+        const std::int64_t bytes = count * channels_ * element;
+        const bool past = past_ && bytes % isa::kStreamLine == 0 && at * element % isa::kStreamLine == 0;
+        void* out = advanced(words_, storage_, at);
+        void* to = past ? static_cast<void*>(lines.data()) : out;
+        write(at, at + count * channels_, to);
+        count_words(to, count, channels_, sums.data() + done * channels_, counts_.pixels.get() + pixel);
+        if (past) kernels_.streaming->lines(to, bytes, out);
       }
     }
+    if (past_) kernels_.streaming->end();
     const std::lock_guard lock(mutex_);
-    counts_.total += kernels_.add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
+    counts_.total +=
+        kernels_.non_zero->add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
   }
 
  private:
@@ -49,10 +59,15 @@ class WordCounter {
   static constexpr std::int64_t kTask = std::int64_t{1} << 17;
   static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
 
+  struct alignas(isa::kStreamLine) Line {
+    std::byte bytes[isa::kStreamLine];
+  };
+
   WordCounts& counts_;
-  const void* words_;
+  void* words_;
   Storage storage_;
-  const isa::NonZero& kernels_;
+  const isa::Kernels& kernels_;
+  bool past_;
   std::mutex mutex_;
   const std::int64_t images_ = counts_.shape[0], channels_ = counts_.shape[3];
   const std::int64_t pixels_ = counts_.shape[1] * counts_.shape[2];
