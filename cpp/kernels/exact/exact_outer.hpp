@@ -69,11 +69,13 @@ class ExactOuter {
       partials_.push_back(std::move(partial));
     });
     if (partials_.empty()) partials_.push_back(take_partial());  // a batch of nothing
+    Partial& all = *partials_.front();
     for (const auto& partial : partials_) {
-      flush(*partial);
-      if (partial != partials_.front()) partials_.front()->merge(*partial);
+      if (partials_.size() > 1) flush(*partial);
+      if (partial.get() != &all) all.merge(*partial);
     }
-    return finish(*partials_.front());
+    if (!all.sums.empty()) flush(all);
+    return finish(all);
   }
 
  private:
@@ -87,7 +89,7 @@ class ExactOuter {
     return choose_outer_scheme(kernels, image.format, columns.format, call.a.depth());
   }
 
-  // What one thread has summed: tiles of 32 bits since the last flush, and all sums in 64.
+  // What one thread has summed: tiles of 32 bits since the last flush, and all sums in 64, if there was a flush.
   struct Partial {
     Interleaved left;
     std::vector<Interleaved> right;
@@ -134,7 +136,6 @@ class ExactOuter {
     const auto size = static_cast<std::size_t>(tile_at(scheme_.image.limbs.count, 0, 0));
     fresh->right.resize(limbs);
     fresh->tiles.assign(size, 0);
-    fresh->sums.assign(size, 0);
     fresh->left_sums.assign(static_cast<std::size_t>(channels_ + outer_.lanes), 0);
     fresh->right_sums.assign(limbs * vectors_.size() * static_cast<std::size_t>(outer_.lanes), 0);
     return fresh;
@@ -221,6 +222,7 @@ class ExactOuter {
   }
 
   void flush(Partial& own) const {
+    own.sums.resize(own.tiles.size());
     kernels_.add_shifted(own.tiles.data(), static_cast<std::int64_t>(own.tiles.size()), 0, own.sums.data());
     std::fill(own.tiles.begin(), own.tiles.end(), 0);
     own.pending = 0;
@@ -235,17 +237,24 @@ class ExactOuter {
     for (int right = 0; right < scheme_.image.limbs.count; ++right) {
       for (int left = 0; left < scheme_.columns.limbs.count; ++left) {
         const std::int64_t row = left * left_groups_ + channel;
-        const std::uint64_t* sums = all.sums.data() + tile_at(right, group, row / outer_.rows) +
-                                    (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes;
+        const std::int64_t at =
+            tile_at(right, group, row / outer_.rows) + (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes;
         const std::int64_t right_offset = scheme_.image.stored_zero(right);
         const std::int64_t left_offset = scheme_.columns.stored_zero(left);
         const int shift = scheme_.image.limbs.shift(right) + scheme_.columns.limbs.shift(left);
         std::int64_t common = left_offset * right_offset * all.count;
         if (right_offset != 0) common -= right_offset * all.left_sums[static_cast<std::size_t>(row)];
         const std::int64_t* right_sums = all.right_sums.data() + v * lanes;  // zeros unless left_offset needs them
-        for (std::size_t lane = 0; lane < lanes; ++lane) {
-          const std::int64_t correction = common - left_offset * right_sums[lane];
-          values[lane] += (sums[lane] + static_cast<std::uint64_t>(correction)) << shift;
+        const auto add = [&](const auto* sums) {
+          for (std::size_t lane = 0; lane < lanes; ++lane) {
+            const std::int64_t correction = common - left_offset * right_sums[lane];
+            values[lane] += (static_cast<std::uint64_t>(sums[lane]) + static_cast<std::uint64_t>(correction)) << shift;
+          }
+        };
+        if (all.sums.empty()) {
+          add(all.tiles.data() + at);
+        } else {
+          add(all.sums.data() + at);
         }
       }
     }
