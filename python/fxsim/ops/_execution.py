@@ -84,15 +84,16 @@ def _tell(
 ) -> None:
     """Publish a call that has just succeeded to whoever listens."""
     plan, place = settled.plan, settled.place
-    products = settled.products(a, b, out, bias, site.index_offset)
+    look = records.look()
+    products: tuple[Product, ...] = ()
+    if look.level or executions.listening():
+        products = settled.products(a, b, out, bias, site.index_offset)
     if executions.listening():
         executions.publish(Execution(products, plan, site, place.columns))
     if records.listening():
-        look = records.look()
         detail = look_at([(each.a, each.b) for each in products], look) if look.level else None
-        seen = sum(each.a.elements for each in products), sum(each.b.elements for each in products)
         shape = Shape(place.m, place.n, plan.asked.k, settled.times, *counted, bias, out, settled.kernel)
-        records.publish(_record(events, macs, seen, detail, plan, site, shape))
+        records.publish(_record(events, macs, settled.seen, detail, plan, site, shape))
 
 
 def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:

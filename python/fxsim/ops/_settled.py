@@ -61,7 +61,7 @@ class Result(NamedTuple):
 class Settled:
     """`times` products that are alike; a and b are the views of the first, None where there is none.
 
-    kernel: taps in k, for records.
+    kernel: taps in k. seen: elements of a and b that the products meet, once each product. Both are for records.
     """
 
     times: int
@@ -74,6 +74,7 @@ class Settled:
     a: CoreView | None
     b: CoreView | None
     repeat: Repeat
+    seen: Pair
 
     def first(self, out: Tensor) -> npt.NDArray[np.generic]:
         """The part of a result that the first product fills."""
@@ -110,15 +111,16 @@ def settle(
 ) -> Settled:
     """Settle a call of `times` products of tensors that are like a and b, and perhaps of a bias."""
     strides = strides_of(result.shape, result.channels_last)
-    bare = Settled(times, views, place, result, strides, plan, kernel, None, None, ONCE)
+    bare = Settled(times, views, place, result, strides, plan, kernel, None, None, ONCE, (0, 0))
     if not times:
         return bare
     stand_ins = [_stand_in(each) for each in (a, b, Strided(result.shape, strides))]
     bias = _stand_in(Strided((place.columns,), (1,))) if with_bias else None
     batch = _batch(bare, stand_ins[0], stand_ins[1], stand_ins[2], bias, 0)
     first = batch.at(0)
-    seen = core_view(*first.a[1:]), core_view(*first.b[1:])
-    return Settled(times, views, place, result, strides, plan, kernel, *seen, repeat_of(batch, first))
+    cores = core_view(*first.a[1:]), core_view(*first.b[1:])
+    seen = first.a.elements * times, first.b.elements * times
+    return Settled(times, views, place, result, strides, plan, kernel, *cores, repeat_of(batch, first), seen)
 
 
 def _stand_in(like: Strided) -> Tensor:
