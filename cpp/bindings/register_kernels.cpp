@@ -133,11 +133,7 @@ void clear_kernel(py::array values, const BoolArray& mask) {
   const bool* where = mask.data();
   const std::int64_t count = values.size();
   const py::gil_scoped_release unlocked;
-  if (storage == Storage::kFloat32) {
-    clear(static_cast<float*>(data), where, count);
-  } else {
-    clear(static_cast<double*>(data), where, count);
-  }
+  clear(data, storage, where, count);
 }
 
 MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const RepeatFields& repeat, const WordCounts* of_a,

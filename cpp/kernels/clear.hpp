@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/api.hpp"
 #include "kernels/parallel.hpp"
 #include "numbers/array.hpp"
 #include "numbers/integers.hpp"
@@ -42,23 +43,29 @@ void clear_stretch(Value* values, const bool* mask, std::int64_t count) {
   for (; i < count; ++i) values[i] = mask[i] ? Value{0} : values[i];
 }
 
-template <class Value>
-void clear(Value* values, const bool* mask, std::int64_t count) {
+// The same for `count` elements of an array of floats from number `first` on.
+inline void clear_stretch(void* values, Storage storage, const bool* mask, std::int64_t first, std::int64_t count) {
+  if (storage == Storage::kFloat32) {
+    clear_stretch(static_cast<float*>(values) + first, mask + first, count);
+  } else {
+    clear_stretch(static_cast<double*>(values) + first, mask + first, count);
+  }
+}
+
+// The same on all threads.
+inline void clear(void* values, Storage storage, const bool* mask, std::int64_t count) {
   constexpr std::int64_t kTask = std::int64_t{1} << 17;
   parallel_for(ceil_div(count, kTask), [=](std::int64_t task) {
-    const std::int64_t first = task * kTask;
-    clear_stretch(values + first, mask + first, std::min(kTask, count - first));
+    clear_stretch(values, storage, mask, task * kTask, std::min(kTask, count - task * kTask));
   });
 }
 
-// The same for some rows of a matrix of floats whose rows stand together, on this thread.
-inline void clear_rows(const MutableMatrix& out, const bool* mask, std::int64_t first, std::int64_t rows) {
-  const std::int64_t at = first * out.cols, count = rows * out.cols;
-  if (out.storage == Storage::kFloat32) {
-    clear_stretch(static_cast<float*>(out.data) + at, mask + at, count);
-  } else {
-    clear_stretch(static_cast<double*>(out.data) + at, mask + at, count);
-  }
+// Rows of a product's result, on this thread; and all of it, on all threads, where it is to be cleared.
+inline void clear_rows(const GemmCall& call, std::int64_t first, std::int64_t rows) {
+  clear_stretch(call.out.data, call.out.storage, call.clear, first * call.out.cols, rows * call.out.cols);
+}
+inline void clear_result(const GemmCall& call) {
+  if (call.clear != nullptr) clear(call.out.data, call.out.storage, call.clear, call.out.rows * call.out.cols);
 }
 
 }  // namespace fxsim

@@ -88,7 +88,7 @@ Events gemm(const GemmCall& call) {
   const auto run = [kernels](const GemmCall& one) {
     if (kernels != nullptr) return generic::gemm(one, *kernels);
     const Events events = reference::gemm(one);
-    if (one.clear != nullptr) clear_rows(one.out, one.clear, 0, one.out.rows);
+    clear_result(one);
     return events;
   };
   if (call.repeat.count == 1) return run(call);

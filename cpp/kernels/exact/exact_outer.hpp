@@ -14,6 +14,7 @@
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
 #include "kernels/exact/layout.hpp"
+#include "kernels/exact/outer_sums.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/scheme.hpp"
 #include "kernels/generic/finisher.hpp"
@@ -69,12 +70,9 @@ class ExactOuter {
       partials_.push_back(std::move(partial));
     });
     if (partials_.empty()) partials_.push_back(take_partial());  // a batch of nothing
-    Partial& all = *partials_.front();
-    for (const auto& partial : partials_) {
-      if (partials_.size() > 1) flush(*partial);
-      if (partial.get() != &all) all.merge(*partial);
-    }
-    if (!all.sums.empty()) flush(all);
+    OuterSums& all = partials_.front()->sums;
+    for (std::size_t i = 1; i < partials_.size(); ++i) all.merge(partials_[i]->sums, kernels_);
+    all.close(kernels_);
     return finish(all);
   }
 
@@ -89,22 +87,11 @@ class ExactOuter {
     return choose_outer_scheme(kernels, image.format, columns.format, call.a.depth());
   }
 
-  // What one thread has summed: tiles of 32 bits since the last flush, and all sums in 64, if there was a flush.
+  // What one thread works with.
   struct Partial {
     Interleaved left;
     std::vector<Interleaved> right;
-    LineVector<std::int32_t> tiles;
-    std::vector<std::uint64_t> sums;
-    std::vector<std::int64_t> left_sums, right_sums;
-    std::int64_t pending = 0;
-    std::int64_t count = 0;
-
-    void merge(const Partial& other) {
-      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
-      for (std::size_t i = 0; i < left_sums.size(); ++i) left_sums[i] += other.left_sums[i];
-      for (std::size_t i = 0; i < right_sums.size(); ++i) right_sums[i] += other.right_sums[i];
-      count += other.count;
-    }
+    OuterSums sums;
   };
 
   struct Place {
@@ -131,14 +118,11 @@ class ExactOuter {
       partials_.pop_back();
       return last;
     }
-    auto fresh = std::make_unique<Partial>();
     const auto limbs = static_cast<std::size_t>(scheme_.image.limbs.count);
     const auto size = static_cast<std::size_t>(tile_at(scheme_.image.limbs.count, 0, 0));
-    fresh->right.resize(limbs);
-    fresh->tiles.assign(size, 0);
-    fresh->left_sums.assign(static_cast<std::size_t>(channels_ + outer_.lanes), 0);
-    fresh->right_sums.assign(limbs * vectors_.size() * static_cast<std::size_t>(outer_.lanes), 0);
-    return fresh;
+    const auto rights = limbs * vectors_.size() * static_cast<std::size_t>(outer_.lanes);
+    return std::unique_ptr<Partial>(new Partial{
+        {}, std::vector<Interleaved>(limbs), {size, static_cast<std::size_t>(channels_ + outer_.lanes), rights}});
   }
 
   void run_slab(const Slab& slab, std::int64_t images, Partial& own) const {
@@ -156,9 +140,8 @@ class ExactOuter {
     const std::int64_t vector_bytes = std::int64_t{outer_.vectors} * outer_.lanes * 4;
     const std::int64_t met = std::min(right_layout_.y.mul * right_layout_.row_bytes, width * vector_bytes);
     const std::int64_t most_pixels = std::clamp<std::int64_t>(scheme_.terms / images, 1, width);
-    const std::int64_t most_lines =
-        std::clamp<std::int64_t>(std::min(kBytes / (met + own.left.row_bytes()), scheme_.terms / (images * width)), 1,
-                                 std::max<std::int64_t>(slab.count, 1));
+    const std::int64_t most_lines = std::clamp<std::int64_t>(
+        std::min(kBytes / (met + own.left.row_bytes()), scheme_.terms / (images * width)), 1, slab.count);
     const std::int64_t lines = ceil_div(slab.count, ceil_div(slab.count, most_lines));
     for (std::int64_t line = 0; line < slab.count; line += lines) {
       for (std::int64_t x = 0; x < width; x += most_pixels) {
@@ -166,9 +149,7 @@ class ExactOuter {
         call.lines = std::min(lines, slab.count - line);
         call.pixels = std::min(most_pixels, width - x);
         const std::int64_t terms = call.lines * call.pixels * images;
-        if (own.pending + terms > scheme_.terms) flush(own);
-        own.pending += terms;
-        own.count += terms;
+        own.sums.expect(terms, scheme_.terms, kernels_);
         run_block(call, line, x, own);
       }
     }
@@ -187,16 +168,16 @@ class ExactOuter {
         call.vectors = vectors_.data() + group * outer_.vectors;
         for (std::int64_t rows = 0; rows < channels_ / outer_.rows; ++rows) {
           call.left = left + rows * outer_.rows * 4;
-          call.sums = own.tiles.data() + tile_at(limb, group, rows);
+          call.sums = own.sums.tile(tile_at(limb, group, rows));
           outer_.run(call);
         }
       }
     }
-    add_sums(call, left, own);
+    add_sums(call, left, own.sums);
   }
 
   // Sums of the stored elements, where the other operand's offset needs them.
-  void add_sums(isa::OuterCall call, const std::byte* left, Partial& own) const {
+  void add_sums(isa::OuterCall call, const std::byte* left, OuterSums& own) const {
     std::int32_t sums[isa::kMostTileCols];
     const auto lanes = static_cast<std::size_t>(outer_.lanes);
     call.sums = sums;
@@ -209,27 +190,20 @@ class ExactOuter {
       const std::byte* window = call.right;
       for (std::size_t v = 0; v < places_.size(); ++v) {
         call.right = window + vectors_[v];
-        add(own.right_sums.data() + v * lanes);
+        add(own.right.data() + v * lanes);
       }
     }
     if (scheme_.image.offset != 0) {
       call.right = nullptr;
       for (std::int64_t c = 0; c < channels_; c += outer_.lanes) {
         call.left = left + c * 4;
-        add(own.left_sums.data() + c);
+        add(own.left.data() + c);
       }
     }
   }
 
-  void flush(Partial& own) const {
-    own.sums.resize(own.tiles.size());
-    kernels_.add_shifted(own.tiles.data(), static_cast<std::int64_t>(own.tiles.size()), 0, own.sums.data());
-    std::fill(own.tiles.begin(), own.tiles.end(), 0);
-    own.pending = 0;
-  }
-
   // Adds up the limbs of one channel's outputs in the lanes of vector v, offsets taken off.
-  void join(const Partial& all, std::int64_t channel, std::size_t v, std::uint64_t* values) const {
+  void join(const OuterSums& all, std::int64_t channel, std::size_t v, std::uint64_t* values) const {
     const auto lanes = static_cast<std::size_t>(outer_.lanes);
     const std::int64_t group = static_cast<std::int64_t>(v) / outer_.vectors;
     const std::int64_t in_group = static_cast<std::int64_t>(v) % outer_.vectors;
@@ -242,27 +216,22 @@ class ExactOuter {
         const std::int64_t right_offset = scheme_.image.stored_zero(right);
         const std::int64_t left_offset = scheme_.columns.stored_zero(left);
         const int shift = scheme_.image.limbs.shift(right) + scheme_.columns.limbs.shift(left);
-        std::int64_t common = left_offset * right_offset * all.count;
-        if (right_offset != 0) common -= right_offset * all.left_sums[static_cast<std::size_t>(row)];
-        const std::int64_t* right_sums = all.right_sums.data() + v * lanes;  // zeros unless left_offset needs them
-        const auto add = [&](const auto* sums) {
+        std::int64_t common = left_offset * right_offset * all.count();
+        if (right_offset != 0) common -= right_offset * all.left[static_cast<std::size_t>(row)];
+        const std::int64_t* right_sums = all.right.data() + v * lanes;  // zeros unless left_offset needs them
+        all.read(at, [&](const auto* sums) {
           for (std::size_t lane = 0; lane < lanes; ++lane) {
             const std::int64_t correction = common - left_offset * right_sums[lane];
             values[lane] += (static_cast<std::uint64_t>(sums[lane]) + static_cast<std::uint64_t>(correction)) << shift;
           }
-        };
-        if (all.sums.empty()) {
-          add(all.tiles.data() + at);
-        } else {
-          add(all.sums.data() + at);
-        }
+        });
       }
     }
   }
 
   // Calls f(column, sums, count) for every stretch of neighbouring outputs of a channel.
   template <class F>
-  void for_stretches(const Partial& all, std::int64_t channel, const F& f) const {
+  void for_stretches(const OuterSums& all, std::int64_t channel, const F& f) const {
     const std::int64_t words = window_.taps_a_run * window_.channels;
     std::uint64_t joined[isa::kMostTileCols];
     for (std::size_t v = 0; v < places_.size(); ++v) {
@@ -280,10 +249,10 @@ class ExactOuter {
     }
   }
 
-  Events finish(const Partial& all) {
+  Events finish(const OuterSums& all) {
     Events events;
     const MutableMatrix& out = call_.out;
-    if (is_sum_itself(call_, sum_bound_of_formats(call_))) {
+    if (is_sum_itself(call_, sum_bound_of_formats(call_.a.depth(), call_.a.format, call_.b.format))) {
       for (std::int64_t channel = 0; channel < out.rows; ++channel) {
         for_stretches(all, channel, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
           const std::int64_t at = channel * out.row_stride + column * out.col_stride;

@@ -41,7 +41,9 @@ class ExactTiles {
     scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;
     layout_ = image_form_ ? image_layout(pixels_, bytes) : matrix_layout(pixels_, bytes);
-    width_ = &choose_width(*scheme_.tiles, layout_.x.most_pixels, columns_.rows(), takes_bands(layout_));
+    width_ = &choose_width(
+        *scheme_.tiles, layout_.x.most_pixels, columns_.rows(),
+        std::ranges::all_of(layout_.x.classes, [&](const PixelClass& x) { return takes_bands(layout_, x); }));
   }
 
   // Whether `call.clear` is seen to, while results are in the cache.
@@ -91,6 +93,7 @@ class ExactTiles {
         own.y = &y;
         own.x = &x;
         own.runs = plan_runs(layout_, y, x, pixels_.taps.x);
+        own.takes_bands = takes_bands(layout_, x);
         own.panels = packed(columns_, own.runs, scheme_.columns, scheme_.tiles->copies, width_->cols, magnitudes);
         magnitude = std::max(magnitude, own.panels->largest_magnitude());
         classes_.push_back(std::move(own));
@@ -98,7 +101,7 @@ class ExactTiles {
     }
     std::int64_t bound = INT64_MAX;
     if (formats_bound) {
-      bound = call_.a.depth() << (pixels_.format.magnitude_bits() + columns_.format.magnitude_bits());
+      bound = sum_bound_of_formats(call_.a.depth(), pixels_.format, columns_.format);
     } else if (!wide_) {
       bound = sum_bound(pixels_.format, magnitude);
     }
@@ -140,7 +143,7 @@ class ExactTiles {
     }
     for (const TileClass& own : classes_) {
       for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
-        const Lines lines = lines_of(own, slab);
+        const Lines lines = image_form_ ? image_lines(layout_, pixels_, *own.y, *own.x, slab) : matrix_lines(slab);
         if (stores_whole_tiles(panel)) {
           run_lines(own, panel, lines, work);
           continue;
@@ -154,30 +157,11 @@ class ExactTiles {
   }
 
   void clear_slab(const Slab& slab) const {
-    if (!image_form_) return clear_rows(call_.out, call_.clear, slab.first, slab.count);
+    if (!image_form_) return clear_rows(call_, slab.first, slab.count);
     const std::int64_t step = layout_.y.classes[0].step;  // of every class
     const std::int64_t first = slab.first * step, end = std::min((slab.first + slab.count) * step, pixels_.pixels.y);
     const std::int64_t width = pixels_.pixels.x;
-    clear_rows(call_.out, call_.clear, (slab.n * pixels_.pixels.y + first) * width, (end - first) * width);
-  }
-
-  // Lines of pixels of one class in a slab: the bytes and the numbers of outputs between them. `row`: that of x = 0 in
-  // the first.
-  struct Lines {
-    std::int64_t count = 1, pixels = 0;
-    std::int64_t bytes = 0;
-    std::int64_t row = 0, rows = 0;
-  };
-
-  Lines lines_of(const TileClass& own, const Slab& slab) const {
-    if (!image_form_) return {.pixels = slab.count, .row = slab.first};
-    const std::int64_t end = std::min(slab.first + slab.count, own.y->count);
-    const std::int64_t y = own.y->first + slab.first * own.y->step;
-    return {.count = std::max<std::int64_t>(end - slab.first, 0),
-            .pixels = own.x->count,
-            .bytes = layout_.y.mul * layout_.row_bytes,
-            .row = (slab.n * pixels_.pixels.y + y) * pixels_.pixels.x,
-            .rows = own.y->step * pixels_.pixels.x};
+    clear_rows(call_, (slab.n * pixels_.pixels.y + first) * width, (end - first) * width);
   }
 
   // Whether a tile's sums, or their carriers, go from its registers to where the result is.

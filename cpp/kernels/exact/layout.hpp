@@ -42,13 +42,18 @@ inline ImageLayout matrix_layout(const Operand& o, int element_bytes) {
   return layout;
 }
 
+// Taps of a class that are neighbours make one run; if some are, all are, for they are evenly spaced.
+inline std::int64_t taps_a_run(const PixelClass& x) {
+  const bool neighbours = x.taps.size() > 1 && x.taps[1].shift == x.taps[0].shift + 1;
+  return neighbours ? static_cast<std::int64_t>(x.taps.size()) : 1;
+}
+
 // The runs of pixels of class y and class x. `width` is the number of taps a row of the operand's own order has.
 inline RunPlan plan_runs(const ImageLayout& layout, const PixelClass& y, const PixelClass& x, std::int64_t width) {
   RunPlan plan;
   plan.channels = layout.channels;
   plan.element_bytes = layout.element_bytes;
-  const bool neighbours = x.taps.size() > 1 && x.taps[1].shift == x.taps[0].shift + 1;
-  plan.taps_a_run = neighbours ? static_cast<std::int64_t>(x.taps.size()) : 1;
+  plan.taps_a_run = taps_a_run(x);
   for (const TapShift& ty : y.taps) {
     for (std::size_t i = 0; i < x.taps.size(); ++i) {
       if (static_cast<std::int64_t>(i) % plan.taps_a_run == 0) {
@@ -66,13 +71,9 @@ inline std::int64_t tile_rows(const isa::TileWidth& width, std::int64_t pixels) 
   return ceil_div(std::max<std::int64_t>(pixels, 1), tiles);
 }
 
-// Whether pixels and the three taps of a run are neighbours, so that a band can take them.
-inline bool takes_bands(const ImageLayout& layout) {
-  constexpr std::size_t kTaps = 3;
-  const std::vector<PixelClass>& classes = layout.x.classes;
-  return layout.x.mul == 1 && layout.pixel_bytes % 4 == 0 && classes.size() == 1 && classes[0].taps.size() == kTaps &&
-         classes[0].taps[1].shift == classes[0].taps[0].shift + 1 &&
-         classes[0].taps[2].shift == classes[0].taps[0].shift + 2;
+// Whether pixels are neighbours and runs three pixels of whole groups, so that a band can take them.
+inline bool takes_bands(const ImageLayout& layout, const PixelClass& x) {
+  return layout.x.mul == 1 && layout.pixel_bytes % 4 == 0 && taps_a_run(x) == 3;
 }
 
 // The width that takes the least time for a line of pixels against all columns: a multiply-add a vector and row on two
@@ -113,6 +114,26 @@ inline std::vector<Slab> cut_slabs(std::int64_t images, std::int64_t count, std:
     for (std::int64_t at = 0; at < count; at += lines) slabs.push_back({n, at, std::min(lines, count - at)});
   }
   return slabs;
+}
+
+// Lines of pixels of one class in a slab: the bytes and the numbers of outputs between them. `row`: that of x = 0 in
+// the first.
+struct Lines {
+  std::int64_t count = 1, pixels = 0;
+  std::int64_t bytes = 0;
+  std::int64_t row = 0, rows = 0;
+};
+
+inline Lines matrix_lines(const Slab& slab) { return {.pixels = slab.count, .row = slab.first}; }
+
+inline Lines image_lines(const ImageLayout& layout, const Operand& o, const PixelClass& y, const PixelClass& x,
+                         const Slab& slab) {
+  const std::int64_t end = std::min(slab.first + slab.count, y.count);
+  return {.count = std::max<std::int64_t>(end - slab.first, 0),
+          .pixels = x.count,
+          .bytes = layout.y.mul * layout.row_bytes,
+          .row = (slab.n * o.pixels.y + y.first + slab.first * y.step) * o.pixels.x,
+          .rows = y.step * o.pixels.x};
 }
 
 }  // namespace fxsim::exact

@@ -42,16 +42,19 @@ inline bool formats_bound_sums(const GemmCall& call, const Format& pixels, const
   return call.a.depth() <= (call.count ? std::int64_t{1} << 24 : INT32_MAX) >> bits;
 }
 
-// |sum| <= the largest sum of a column's magnitudes times the pixels' largest magnitude.
-inline std::int64_t sum_bound(const Format& pixels, std::int64_t magnitude) {
-  const int bits = pixels.magnitude_bits();
-  return magnitude > INT64_MAX >> bits ? INT64_MAX : magnitude << bits;
+// value * 2^bits, or INT64_MAX where 64 bits do not hold it.
+inline std::int64_t bounded_shift(std::int64_t value, int bits) {
+  return bits >= 63 || value > INT64_MAX >> bits ? INT64_MAX : value << bits;
 }
 
-// K * 2^(p + q), or INT64_MAX where 64 bits do not hold it.
-inline std::int64_t sum_bound_of_formats(const GemmCall& call) {
-  const int bits = call.a.format.magnitude_bits() + call.b.format.magnitude_bits();
-  return bits >= 63 || call.a.depth() > INT64_MAX >> bits ? INT64_MAX : call.a.depth() << bits;
+// |sum| <= the largest sum of a column's magnitudes times the pixels' largest magnitude.
+inline std::int64_t sum_bound(const Format& pixels, std::int64_t magnitude) {
+  return bounded_shift(magnitude, pixels.magnitude_bits());
+}
+
+// |sum| <= K * 2^(p + q).
+inline std::int64_t sum_bound_of_formats(std::int64_t depth, const Format& a, const Format& b) {
+  return bounded_shift(depth, a.magnitude_bits() + b.magnitude_bits());
 }
 
 // A register of 32 bits that wraps and rounds nothing: its word is the sum mod 2^32.

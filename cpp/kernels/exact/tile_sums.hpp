@@ -24,6 +24,7 @@ struct TileClass {
   const PixelClass* y = nullptr;
   const PixelClass* x = nullptr;
   RunPlan runs;
+  bool takes_bands = false;
   std::shared_ptr<const Panels> panels;
   std::vector<std::vector<Segment>> segments;  // of each panel
   LineVector<std::int32_t> start;              // a column
@@ -60,11 +61,6 @@ struct TilePlace {
   std::int64_t rows = 0;
 };
 
-inline bool takes_band(const isa::TileWidth& width, const RunPlan& runs, const TilePlace& place) {
-  const std::int64_t pixel_bytes = runs.channels * runs.element_bytes;
-  return place.rows == width.band_rows && runs.taps_a_run == 3 && place.pitch == pixel_bytes && pixel_bytes % 4 == 0;
-}
-
 inline void run_once(const isa::TileWidth& width, const TileClass& own, const Image& image, const TilePlace& place,
                      isa::TileCall& call) {
   call.image = image.data(0) + place.pixel;
@@ -74,7 +70,7 @@ inline void run_once(const isa::TileWidth& width, const TileClass& own, const Im
   call.groups = own.runs.groups();
   call.packed = own.panels->at(place.panel, 0);
   call.start = own.start.data() + place.panel * width.cols;
-  (takes_band(width, own.runs, place) ? width.band : width.run[place.rows - 1])(call);
+  (own.takes_bands && place.rows == width.band_rows ? width.band : width.run[place.rows - 1])(call);
 }
 
 // sums: rows x cols, offset's share taken off, mod 2^64; `about`, where it is wanted, as wide_sums.hpp has it.

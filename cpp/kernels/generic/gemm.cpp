@@ -12,7 +12,6 @@
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/wide_sums.hpp"
 #include "kernels/generic/exact_gemm.hpp"
-#include "kernels/parallel.hpp"
 #include "kernels/steps/data_bound.hpp"
 #include "kernels/steps/stepped.hpp"
 
@@ -28,10 +27,10 @@ GemmCall as_narrow_as_values(const GemmCall& call) {
   return narrow;
 }
 
-// Clears where it is the fastest to do so itself: then `call.clear` becomes nothing.
-Events exact_sums(GemmCall& call, const isa::Kernels& kernels) {
+Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
   const bool by_tiles = kernels.words != nullptr && call.a.depth() > 0;
   const bool fit = exact::sum_fits_64_bits(call, call.a.format, call.b.format);
+  bool cleared = false;
   Events events;
   with_width(width_needed(call), [&](auto zero) {
     using I = decltype(zero);
@@ -40,30 +39,26 @@ Events exact_sums(GemmCall& call, const isa::Kernels& kernels) {
     } else if (by_tiles && !exact::is_outer(call) && (fit || exact::about_is_close(call))) {
       exact::ExactTiles<I> tiles(call, kernels);
       events = tiles.run();
-      if (tiles.clears()) call.clear = nullptr;
+      cleared = tiles.clears();
     } else if (fit) {
       events = ExactGemm<std::uint64_t, I>(call, kernels).run();
     } else {
       events = ExactGemm<uint128, I>(call, kernels).run();  // 64 + log2 K bits at most
     }
   });
+  if (!cleared) clear_result(call);
   return events;
 }
 
 }  // namespace
 
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
-  Events events;
-  GemmCall own = call;
   if (exact_sum_decides(call) || steps::data_stay_inside(call, kernels)) {
-    own = as_narrow_as_values(call);
-    events = exact_sums(own, kernels);
-  } else {
-    with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
+    return exact_sums(as_narrow_as_values(call), kernels);
   }
-  if (own.clear != nullptr) {
-    parallel_for(own.out.rows, [&](std::int64_t row) { clear_rows(own.out, own.clear, row, 1); });
-  }
+  Events events;
+  with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
+  clear_result(call);
   return events;
 }
 

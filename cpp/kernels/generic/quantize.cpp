@@ -149,8 +149,7 @@ class QuantizeRange {
     const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
     void* words = past ? static_cast<void*>(raw_.data()) : out;
     if (!narrow_.run(values, count, u_.data(), words, 0, mask_past ? clipped_.data() : clipped, tally)) return false;
-    if (past)
-      kernels_.streaming->lines(words, count * static_cast<std::int64_t>(element_bytes(call_.out_storage)), out);
+    if (past) kernels_.streaming->lines(words, count * element_bytes_, out);
     if (mask_past) kernels_.streaming->lines(clipped_.data(), count, clipped);
     return true;
   }
@@ -190,6 +189,7 @@ class QuantizeRange {
   const isa::Kernels& kernels_;
   const std::int64_t size_ = in_.size();
   const bool direct_ = in_.dims == 1 && in_.strides[0] == 1 && in_.storage == storage_of<Element>();
+  const std::int64_t element_bytes_ = static_cast<std::int64_t>(element_bytes(call_.out_storage));
   void* out_ = nullptr;
   std::int64_t first_ = 0;
   // Counted words are streamed by their counter.

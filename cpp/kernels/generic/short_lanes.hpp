@@ -127,8 +127,8 @@ bool convert_split(const float* values, std::int64_t count, const Scale32& scale
     Ops::store(rounded + i, words);
   }
   const bool all_inside = !any_bit_of(beyond, scale.inside.beyond);
-  if (!all_inside && !are_below(rounded, i, std::int32_t{1} << 30))
-    return split(values, count, scale, u, rounded, counts);
+  const bool vectors_fit = all_inside || are_below(rounded, i, std::int32_t{1} << 30);
+  if (!vectors_fit) return split(values, count, scale, u, rounded, counts);
   const bool fit = split(values + i, count - i, scale, u + i, rounded + i, counts);
   if constexpr (kCounts) tally.sum(i, *counts);
   counts->inside = all_inside && are_inside(rounded + i, count - i, scale.inside);
