@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from fxsim import _core
 from fxsim.formats import Format
+from fxsim.ops._attached import Attached
 from fxsim.ops._geometry import Axis, View
 
 CoreView = _core.View
@@ -29,17 +29,8 @@ class Repeat(NamedTuple):
 ONCE: Final = Repeat(1, 0, 0, 0, 0, 0)
 
 
-class _Kept(NamedTuple):
-    """What the core has of a tensor whose words stay as they are, by the view it was seen through."""
-
-    words: weakref.ref[Tensor]
-    version: int
-    operands: dict[CoreView, _core.Operand]
-
-
-_KEPT: Final[dict[int, _Kept]] = {}
-"""By the tensor's id; an entry goes with its tensor, before the id can be another's. Torch's own weak dictionaries take
-ten times as long to look in."""
+_KEPT: Final[Attached[dict[CoreView, _core.Operand]]] = Attached()
+"""What the core has of words that stay as they are, by the view they were seen through."""
 
 
 def keep(words: Tensor) -> None:
@@ -47,8 +38,7 @@ def keep(words: Tensor) -> None:
 
     A change that torch sees is noticed, and what was kept is dropped.
     """
-    key = id(words)
-    _KEPT[key] = _Kept(weakref.ref(words, lambda _: _KEPT.pop(key, None)), words._version, {})
+    _KEPT.attach(words, {})
 
 
 @lru_cache(maxsize=8192)
@@ -73,13 +63,10 @@ def operand(view: View) -> _core.Operand:
 
 def bound(data: Tensor, view: CoreView) -> _core.Operand:
     """A tensor as an operand: that of kept words holds what was packed of them."""
-    kept = _KEPT.get(id(data))
+    kept = _KEPT.of(data)
     if kept is None:
         return _core.Operand(data.numpy(), view)
-    if kept.version != data._version:
-        del _KEPT[id(data)]
-        return _core.Operand(data.numpy(), view)
-    found = kept.operands.get(view)
+    found = kept.get(view)
     if found is None:
-        found = kept.operands[view] = _core.Operand(data.numpy(), view, True)
+        found = kept[view] = _core.Operand(data.numpy(), view, True)
     return found

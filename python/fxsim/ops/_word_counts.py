@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import Final, NamedTuple
+from typing import Final
 
 from torch import Tensor
 
 from fxsim.ops import _bridge
+from fxsim.ops._attached import Attached
 
-
-class _Counted(NamedTuple):
-    words: weakref.ref[Tensor]
-    version: int
-    counts: _bridge.WordCounts
-
-
-_COUNTED: Final[dict[int, _Counted]] = {}
-"""By the tensor's id; an entry goes with its tensor, before the id can be another's."""
+_COUNTED: Final[Attached[_bridge.WordCounts]] = Attached()
 
 
 def new_counts(shape: tuple[int, ...]) -> _bridge.WordCounts | None:
@@ -33,18 +25,10 @@ def keep_counts(words: Tensor, counts: _bridge.WordCounts) -> None:
     A change that torch sees is noticed, and the counts are dropped; torch sees none of tensors of inference mode, so
     theirs are not kept.
     """
-    if words.is_inference():
-        return
-    key = id(words)
-    _COUNTED[key] = _Counted(weakref.ref(words, lambda _: _COUNTED.pop(key, None)), words._version, counts)
+    if not words.is_inference():
+        _COUNTED.attach(words, counts)
 
 
 def counts_of(words: Tensor) -> _bridge.WordCounts | None:
     """The counts of these words, if they are known."""
-    kept = _COUNTED.get(id(words))
-    if kept is None:
-        return None
-    if kept.version != words._version:
-        del _COUNTED[id(words)]
-        return None
-    return kept.counts
+    return _COUNTED.of(words)
