@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from fxsim.ops import _bridge, _words, executions, records
 from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
-from fxsim.ops._operands import ONCE, bound, operand
+from fxsim.ops._operands import ONCE, Repeat, bound, operand
 from fxsim.ops._plan import GemmPlan
 from fxsim.ops._product import Product, Shape
 from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
@@ -48,23 +50,18 @@ def execute(
         left, right = bound(a, settled.a), bound(b, settled.b)
         if listening:  # before the product, which then finds its operands in the cache
             macs = _bridge.count_macs(left, right, settled.repeat, counts_of(a), counts_of(b))
-        events = _bridge.gemm(
+        events = _multiply(
             left,
             right,
             settled.first(out),
-            plan.accumulator,
             bias if bias is None or settled.times == 1 else bias[: place.n],
-            bias_fl=plan.bias_fl,
-            output=plan.output,
-            output_rounds=plan.output_rounds,
-            seed=site.seed,
-            stream=site.stream,
-            index_base=site.index_offset,
-            index_row_stride=place.columns,
-            repeat=settled.repeat,
-            count=listening,
-            clear=settled.in_memory(clear) if clear is not None and at_once else None,
-            name=site.name,
+            plan,
+            site,
+            site.index_offset,
+            place.columns,
+            settled.repeat,
+            listening,
+            settled.in_memory(clear) if clear is not None and at_once else None,
         )
     if listening or executions.listening():
         _tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
@@ -98,21 +95,39 @@ def _tell(
 
 def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
     """Fill `product.out`. Events are counted only with `count`, and no record is published."""
+    a, b, out = operand(product.a), operand(product.b), product.out.numpy()
+    return _multiply(a, b, out, product.bias, plan, site, product.base, row_stride, ONCE, count, None)
+
+
+def _multiply(
+    a: _bridge.Operand,
+    b: _bridge.Operand,
+    out: npt.NDArray[np.generic],
+    bias: Tensor | None,
+    plan: GemmPlan,
+    site: Site,
+    base: int,
+    row_stride: int,
+    repeat: Repeat,
+    count: bool,
+    clear: npt.NDArray[np.bool_] | None,
+) -> _bridge.Events:
     return _bridge.gemm(
-        operand(product.a),
-        operand(product.b),
-        product.out.numpy(),
+        a,
+        b,
+        out,
         plan.accumulator,
-        product.bias,
+        bias,
         bias_fl=plan.bias_fl,
         output=plan.output,
         output_rounds=plan.output_rounds,
         seed=site.seed,
         stream=site.stream,
-        index_base=product.base,
+        index_base=base,
         index_row_stride=row_stride,
-        repeat=ONCE,
+        repeat=repeat,
         count=count,
+        clear=clear,
         name=site.name,
     )
 
