@@ -9,11 +9,12 @@ from torch import Tensor
 
 from fxsim.nn._calls import Recent, call_number
 from fxsim.numerics import Numerics
-from fxsim.ops import as_tensor, executed, signed64, straight, unseen
+from fxsim.ops import as_tensor, executed, hidden, signed64, straight, unseen
 from fxsim.ranges import RangedNumerics
 from fxsim.rng import LAYER_LIMIT
 
 _call_number: Final = unseen(call_number)
+_hidden_call_number: Final = hidden(call_number)
 
 
 class Layer(torch.nn.Module):
@@ -92,8 +93,7 @@ class Layer(torch.nn.Module):
                 calls.add_(1)
             return number
         if executed(x):
-            with torch._C._DisableTorchDispatch():  # counting forwards is nobody's arithmetic
-                return as_tensor(call_number(calls, self._recent, x, training=self.training, executed=True))
+            return as_tensor(_hidden_call_number(calls, self._recent, x, training=self.training, executed=True))
         return as_tensor(call_number(calls, self._recent, x, training=self.training, executed=False))
 
     def _clips_input(self, x: Tensor) -> bool:

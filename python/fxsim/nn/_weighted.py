@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,9 +11,11 @@ from torch import Tensor
 from fxsim.nn import codes
 from fxsim.nn._layer import Layer
 from fxsim.numerics import Numerics
-from fxsim.ops import keep, quantize_ops, straight, unseen, weight_step
+from fxsim.ops import hidden, keep, quantize_ops, straight, unseen, weight_step
 from fxsim.rng import Role
 from fxsim.tensor import FixedTensor
+
+_step_at: Final = hidden(weight_step.step_at)
 
 
 @unseen
@@ -134,11 +136,7 @@ class Weighted(Layer):
             )
             return self._quantize(quantize_ops.QUANTIZE_RAW.overload, number)
         now = weight_step.state_of(weight, bias)
-        if torch._C._len_torch_dispatch_stack():
-            with torch._C._DisableTorchDispatch():  # counting steps is nobody's arithmetic
-                step = weight_step.step_at(now, steps, watch, training)
-        else:
-            step = weight_step.step_at(now, steps, watch, training)
+        step = _step_at(now, steps, watch, training)
         key = (
             step,
             self._seed,

@@ -17,7 +17,7 @@ from fxsim.ops import (
 from fxsim.ops._library import as_tensor, signed64
 from fxsim.ops._operands import keep
 from fxsim.ops._publish import publish_update
-from fxsim.ops._straight import Onlooker, executed, straight, unseen
+from fxsim.ops._straight import Onlooker, executed, hidden, straight, unseen
 from fxsim.ops.avg_pool2d import avg_pool2d, avg_pool2d_dgrad
 from fxsim.ops.conv2d import conv2d, conv2d_dgrad, conv2d_wgrad
 from fxsim.ops.elementwise import add, clip, relu
@@ -47,6 +47,7 @@ __all__ = [
     "elementwise_ops",
     "executed",
     "fork_ops",
+    "hidden",
     "keep",
     "linear",
     "linear_dgrad",

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fxsim.ops._straight import straight, unseen
+from fxsim.ops._straight import hidden, straight, unseen
 
 LIBRARY: Final = torch.library.Library("fxsim", "DEF")  # type: ignore[no-untyped-call]
 
@@ -133,7 +133,9 @@ def as_tensor(call: Tensor | int) -> Tensor:
     """The number of a call as an op's overload takes it, int64 (); no mode sees it made."""
     if isinstance(call, Tensor):
         return call
-    if torch.compiler.is_compiling():
-        return torch.tensor(call)
-    with torch._C._DisableTorchDispatch():
-        return torch.tensor(call)
+    return torch.tensor(call) if torch.compiler.is_compiling() else _hidden_tensor(call)
+
+
+@hidden
+def _hidden_tensor(number: int) -> Tensor:
+    return torch.tensor(number)

@@ -48,15 +48,26 @@ def _looks_on(place: int) -> bool:
     return isinstance(_C._get_dispatch_stack_at(place), Onlooker)
 
 
-def unseen(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as something onlookers see nothing of; other modes do, and then onlookers too."""
+def hidden(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as something no mode sees anything of: what it does is nobody's arithmetic."""
 
     @functools.wraps(function)
     def run(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if not _C._len_torch_dispatch_stack() or watched():
+        if not _C._len_torch_dispatch_stack():
             return function(*arguments, **keywords)
         with _C._DisableTorchDispatch():
             return function(*arguments, **keywords)
+
+    return run
+
+
+def unseen(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as something onlookers see nothing of; other modes do, and then onlookers too."""
+    out_of_sight = hidden(function)
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **keywords: P.kwargs) -> R:
+        return (function if watched() else out_of_sight)(*arguments, **keywords)
 
     return run
 
