@@ -69,6 +69,7 @@ bool convert_short(const float* values, std::int64_t count, const Scale32& scale
   typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
+    __builtin_prefetch(values + i + kBlock32, 0, 2);
     const auto scaled = Ops::multiply(values + i, factor);
     Words words;
     if constexpr (kConverts) {
@@ -116,6 +117,7 @@ bool convert_split(const float* values, std::int64_t count, const Scale32& scale
   typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
+    __builtin_prefetch(values + i + kBlock32, 0, 2);
     const auto scaled = Ops::multiply(values + i, factor);
     const Words whole = Ops::template integers<Direction::kDown>(scaled);
     const auto whole_floats = Ops::floats(whole);
