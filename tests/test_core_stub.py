@@ -23,6 +23,8 @@ def _stub() -> dict[str, list[str]]:
     for node in ast.parse(STUB.read_text()).body:
         if isinstance(node, ast.FunctionDef):
             found[node.name] = _arguments(node)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found[node.target.id] = []
         if isinstance(node, ast.ClassDef):
             for member in node.body:
                 if isinstance(member, ast.FunctionDef):
@@ -33,8 +35,9 @@ def _stub() -> dict[str, list[str]]:
 def _signature(doc: str) -> list[str]:
     """The argument names of the first line that pybind11 writes into a docstring."""
     inside = doc.splitlines()[0].split(" -> ")[0].split("(", 1)[1].rsplit(")", 1)[0]
-    flat = re.sub(r"\[[^\[\]]*\]", "", re.sub(r"\[[^\[\]]*\]", "", inside))
-    flat = re.sub(r"\([^()]*\)", "", flat)
+    flat, before = inside, ""
+    while flat != before:  # from the innermost brackets outwards
+        flat, before = re.sub(r"\[[^\[\]]*\]|\([^()]*\)", "", flat), flat
     names = [part.split(":")[0].split("=")[0].strip() for part in flat.split(",")]
     return [name for name in names if name and name != "*"]
 
@@ -51,7 +54,7 @@ def _core_names() -> dict[str, list[str]]:
                 elif member == "__init__" or not member.startswith("_"):
                     found[f"{name}.{member}"] = _signature(getattr(thing, member).__doc__)
         else:
-            found[name] = _signature(thing.__doc__)
+            found[name] = [] if isinstance(thing, int) else _signature(thing.__doc__)
     return found
 
 

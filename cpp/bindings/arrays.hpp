@@ -4,8 +4,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "numbers/array.hpp"
 
@@ -62,6 +64,37 @@ inline StridedArray strided(const py::array& array, Accept accept, const char* a
   for (py::ssize_t d = 0; d < array.ndim(); ++d) {
     view.shape[static_cast<std::size_t>(d)] = array.shape(d);
     view.strides[static_cast<std::size_t>(d)] = element_stride(array, d, argument);
+  }
+  return view;
+}
+
+// The view with its axes in the order of indices: (n, spatial..., c) of (n, c, spatial...) if channels last.
+inline StridedArray in_index_order(StridedArray view, bool channels_last) {
+  if (!channels_last || view.dims < 3) return view;
+  const auto end = view.dims;
+  std::rotate(view.shape.begin() + 1, view.shape.begin() + 2, view.shape.begin() + end);
+  std::rotate(view.strides.begin() + 1, view.strides.begin() + 2, view.strides.begin() + end);
+  return view;
+}
+
+// Whether elements stand in memory in the view's C order, without gaps; none always do.
+inline bool is_contiguous(const StridedArray& view) {
+  if (view.size() == 0) return true;
+  std::int64_t stride = 1;
+  for (auto d = static_cast<std::size_t>(view.dims); d-- > 0;) {
+    if (view.shape[d] != 1 && view.strides[d] != stride) return false;
+    stride *= view.shape[d];
+  }
+  return true;
+}
+
+// The view with its axes as they follow each other in memory.
+inline StridedArray in_memory_order(StridedArray view) {
+  for (std::size_t i = 1; i < static_cast<std::size_t>(view.dims); ++i) {
+    for (std::size_t j = i; j > 0 && view.strides[j] > view.strides[j - 1]; --j) {
+      std::swap(view.strides[j], view.strides[j - 1]);
+      std::swap(view.shape[j], view.shape[j - 1]);
+    }
   }
   return view;
 }

@@ -30,11 +30,11 @@ std::string part_text(Fault::Phase phase) {
   }
 }
 
-std::string index_text(std::int64_t flat, const py::array& array, bool channels_last) {
-  std::vector<std::int64_t> index(static_cast<std::size_t>(array.ndim()));
-  for (py::ssize_t d = array.ndim(); d-- > 0;) {
-    index[static_cast<std::size_t>(d)] = flat % array.shape(d);
-    flat /= array.shape(d);
+std::string index_text(std::int64_t flat, const StridedArray& array, bool channels_last) {
+  std::vector<std::int64_t> index(static_cast<std::size_t>(array.dims));
+  for (std::size_t d = index.size(); d-- > 0;) {
+    index[d] = flat % array.shape[d];
+    flat /= array.shape[d];
   }
   if (channels_last && index.size() > 2) std::rotate(index.begin() + 1, index.end() - 1, index.end());
   std::string text = "(";
@@ -56,7 +56,7 @@ void raise_gemm_fault(const Fault& fault, const std::string& name) {
                  " is outside " + range_text(fault.format) + "; widen it, or choose another overflow mode");
 }
 
-void raise_quantize_fault(const Fault& fault, const std::string& name, const py::array& array, bool channels_last) {
+void raise_quantize_fault(const Fault& fault, const std::string& name, const StridedArray& array, bool channels_last) {
   if (!fault.found()) return;
   const std::string element = name + ": element " + index_text(fault.index, array, channels_last);
   if (fault.phase == Fault::kNan) {

@@ -12,6 +12,6 @@ void raise_gemm_fault(const Fault& fault, const std::string& name);
 
 // `array` is the input in the order its elements are numbered; with channels_last its axes are (n, spatial..., c) and
 // an index is printed as (n, c, spatial...).
-void raise_quantize_fault(const Fault& fault, const std::string& name, const py::array& array, bool channels_last);
+void raise_quantize_fault(const Fault& fault, const std::string& name, const StridedArray& array, bool channels_last);
 
 }  // namespace fxsim::bindings

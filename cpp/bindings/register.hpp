@@ -6,6 +6,7 @@ namespace fxsim::bindings {
 
 void register_types(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
+void register_products(pybind11::module_& m);
 void register_batch_norm(pybind11::module_& m);
 void register_machine(pybind11::module_& m);
 

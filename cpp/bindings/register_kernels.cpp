@@ -7,6 +7,7 @@
 #include "bindings/faults.hpp"
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
+#include "bindings/words.hpp"
 #include "kernels/api.hpp"
 #include "kernels/clear.hpp"
 #include "kernels/macs.hpp"
@@ -14,9 +15,7 @@
 namespace fxsim::bindings {
 namespace {
 
-using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
 using BoolArray = py::array_t<bool, py::array::c_style>;
-using RepeatFields = std::array<std::int64_t, 6>;
 using Uint32Array = py::array_t<std::uint32_t, py::array::c_style>;
 
 MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) {
@@ -33,29 +32,10 @@ MutableMatrix output_matrix(py::array& out, const Operand& a, const Operand& b) 
           element_stride(out, 1, "gemm: out")};
 }
 
-Repeat make_repeat(const RepeatFields& fields, const std::string& name) {
-  if (fields[0] < 0) throw py::value_error(name + ": repeat begins with the number of products, and that is negative");
-  return {fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
-}
-
-const bool* checked_clear(const BoolArray& clear, const GemmCall& call) {
-  const MutableMatrix& out = call.out;
-  const bool floats = out.storage == Storage::kFloat32 || out.storage == Storage::kFloat64;
-  if (!floats || out.col_stride != 1 || out.row_stride != out.cols || call.repeat.count != 1) {
-    throw py::value_error("gemm: with clear, out must be floats whose rows stand together, of one product");
-  }
-  if (clear.size() != out.rows * out.cols) {
-    throw py::value_error("gemm: clear has " + std::to_string(clear.size()) + " elements for " +
-                          std::to_string(out.rows * out.cols) + " of out");
-  }
-  return clear.data();
-}
-
 Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, const Accumulator& accumulator,
                    const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
                    std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
-                   const RepeatFields& repeat, bool count, const std::optional<BoolArray>& clear,
-                   const std::string& name) {
+                   bool count, const std::string& name) {
   if (a.view.depth() != b.view.depth()) {
     throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
                           std::to_string(b.view.depth()) + " in b; they must be equal");
@@ -77,24 +57,13 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
   call.index_base = index_base;
   call.index_row_stride = index_row_stride;
   call.count = count;
-  call.repeat = make_repeat(repeat, "gemm");
-  call.clear = clear ? checked_clear(*clear, call) : nullptr;
   Events events;
   {
     const py::gil_scoped_release unlocked;
-    if (call.repeat.count > 0 && call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
+    if (call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
   }
   raise_gemm_fault(events.fault, name);
   return events;
-}
-
-WordCounts* checked_words(WordCounts* words, const py::array& out) {
-  if (words == nullptr) return nullptr;
-  checked_storage(out, Accept::kIntegers, "quantize: out, whose words are counted,");
-  const auto& [n, y, x, c] = words->shape;
-  if (n * y * x * c != out.size()) throw py::value_error("quantize: words has counts of another number of elements");
-  if (words->total != 0) throw py::value_error("quantize: words has counts already; give each call its own");
-  return words;
 }
 
 Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, const std::optional<BoolArray>& clipped,
@@ -116,13 +85,13 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
   call.key = {seed, stream};
   call.index_offset = index_offset;
   call.count = count;
-  call.words = checked_words(words, out);
+  call.words = checked_words(words, call);
   Events events;
   {
     const py::gil_scoped_release unlocked;
     if (call.in.size() > 0) events = quantize(call);
   }
-  raise_quantize_fault(events.fault, name, in, channels_last);
+  raise_quantize_fault(events.fault, name, call.in, channels_last);
   return events;
 }
 
@@ -153,9 +122,8 @@ MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const Repeat
 void register_kernels(py::module_& m) {
   m.def("gemm", &gemm_kernel, py::arg("a"), py::arg("b"), py::arg("out").noconvert(), py::arg("accumulator"),
         py::kw_only(), py::arg("bias").noconvert(), py::arg("bias_fl"), py::arg("output"), py::arg("output_rounds"),
-        py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"),
-        py::arg("repeat") = RepeatFields{1, 0, 0, 0, 0, 0}, py::arg("count"),
-        py::arg("clear").noconvert() = std::nullopt, py::arg("name") = "gemm");
+        py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("index_row_stride"), py::arg("count"),
+        py::arg("name") = "gemm");
 
   m.def(
       "quantize",

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "numbers/array.hpp"
 #include "numbers/operand.hpp"
@@ -82,6 +84,9 @@ struct Repeat {
   std::int64_t a = 0, b = 0, out = 0, index = 0, bias = 0;
 };
 
+// Elements of a mask that are told of together.
+inline constexpr std::int64_t kMaskBlock = 1024;
+
 // out(m, n) <- Output(Accumulate_k a(m, k) * b(n, k) + bias(n)). Element (m, n) has the logical index
 // index_base + m * index_row_stride + n.
 struct GemmCall {
@@ -100,8 +105,9 @@ struct GemmCall {
   Repeat repeat;
 
   // Where true, an element of `out` becomes 0 at the end. `out` is then of floats, its rows stand together, and there
-  // is one product.
+  // is one product. Where clear_blocks are given and one is 0, so are all of its kMaskBlock elements of `clear`.
   const bool* clear = nullptr;
+  const std::uint8_t* clear_blocks = nullptr;
 };
 
 // out[i] <- Quantize(in[i]) in the array's own C order; `out` and `clipped` are contiguous in that order. Integers in
@@ -112,6 +118,7 @@ struct QuantizeCall {
   void* out = nullptr;
   Storage out_storage = Storage::kInt64;
   std::uint8_t* clipped = nullptr;
+  std::uint8_t* clipped_blocks = nullptr;  // given as zeros: 1 where any of kMaskBlock elements may have been clipped
   Quantizer quantizer;
   Key key;
   std::int64_t index_offset = 0;
@@ -121,5 +128,9 @@ struct QuantizeCall {
 
 Events gemm(const GemmCall& call);
 Events quantize(const QuantizeCall& call);
+
+// The quantization, then the products, whose operand a is the words it writes: the same as one call after the other,
+// but a product may take words while they are in the cache. Events in this order; after a refused value no product's.
+std::vector<Events> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products);
 
 }  // namespace fxsim

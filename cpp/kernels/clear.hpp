@@ -52,20 +52,38 @@ inline void clear_stretch(void* values, Storage storage, const bool* mask, std::
   }
 }
 
+inline constexpr std::int64_t kClearTask = std::int64_t{1} << 17;
+
 // The same on all threads.
 inline void clear(void* values, Storage storage, const bool* mask, std::int64_t count) {
-  constexpr std::int64_t kTask = std::int64_t{1} << 17;
-  parallel_for(ceil_div(count, kTask), [=](std::int64_t task) {
-    clear_stretch(values, storage, mask, task * kTask, std::min(kTask, count - task * kTask));
+  parallel_for(ceil_div(count, kClearTask), [=](std::int64_t task) {
+    clear_stretch(values, storage, mask, task * kClearTask, std::min(kClearTask, count - task * kClearTask));
   });
 }
 
-// Rows of a product's result, on this thread; and all of it, on all threads, where it is to be cleared.
+// The part of a product's result from element `first` up to `end`, on this thread.
+inline void clear_part(const GemmCall& call, std::int64_t first, std::int64_t end) {
+  const auto clear_some = [&](std::int64_t from, std::int64_t to) {
+    clear_stretch(call.out.data, call.out.storage, call.clear, from, to - from);
+  };
+  if (call.clear_blocks == nullptr) return clear_some(first, end);
+  for (std::int64_t at = first, next = 0; at < end; at = next) {
+    const std::int64_t block = at / kMaskBlock;
+    next = std::min(end, (block + 1) * kMaskBlock);
+    if (call.clear_blocks[block] != 0) clear_some(at, next);
+  }
+}
+
+// Rows of it, on this thread; and all of it, on all threads, where it is to be cleared.
 inline void clear_rows(const GemmCall& call, std::int64_t first, std::int64_t rows) {
-  clear_stretch(call.out.data, call.out.storage, call.clear, first * call.out.cols, rows * call.out.cols);
+  clear_part(call, first * call.out.cols, (first + rows) * call.out.cols);
 }
 inline void clear_result(const GemmCall& call) {
-  if (call.clear != nullptr) clear(call.out.data, call.out.storage, call.clear, call.out.rows * call.out.cols);
+  if (call.clear == nullptr) return;
+  const std::int64_t count = call.out.rows * call.out.cols;
+  parallel_for(ceil_div(count, kClearTask), [&](std::int64_t task) {
+    clear_part(call, task * kClearTask, std::min(count, (task + 1) * kClearTask));
+  });
 }
 
 }  // namespace fxsim

@@ -1,5 +1,6 @@
 #include "kernels/dispatch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -106,10 +107,32 @@ MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, c
 Events quantize(const QuantizeCall& call) {
   if (const isa::Kernels* kernels = use()) return generic::quantize(call, *kernels);
   const Events events = reference::quantize(call);
+  if (call.clipped_blocks != nullptr) {
+    std::fill_n(call.clipped_blocks, ceil_div(call.in.size(), kMaskBlock), std::uint8_t{1});
+  }
   if (call.words != nullptr) {
     generic::WordCounter counter(*call.words, call.out, call.out_storage, isa::kPortable, false);
     const auto written = [](std::int64_t, std::int64_t, void*) {};
     for (std::int64_t task = 0; task < counter.tasks(); ++task) counter.run(task, written);
+  }
+  return events;
+}
+
+std::vector<Events> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products) {
+  generic::Made made{.words = {}, .products = std::vector<std::optional<Events>>(products.size())};
+  if (words.in.size() > 0) {
+    const isa::Kernels* kernels = use();
+    if (kernels == nullptr) {
+      made.words = quantize(words);
+    } else {
+      made = generic::quantize_gemms(words, products, *kernels);
+    }
+  }
+  std::vector<Events> events{made.words};
+  for (std::size_t i = 0; i < products.size() && !made.words.fault.found(); ++i) {
+    const bool there = products[i].repeat.count > 0 && products[i].out.rows > 0 && products[i].out.cols > 0;
+    if (!made.products[i] && there) made.products[i] = gemm(products[i]);
+    events.push_back(made.products[i].value_or(Events{}));
   }
   return events;
 }

@@ -133,9 +133,7 @@ def gemm(
     stream: int,
     index_base: int,
     index_row_stride: int,
-    repeat: Sequence[int] = (1, 0, 0, 0, 0, 0),
     count: bool,
-    clear: npt.NDArray[np.bool_] | None = None,
     name: str = "gemm",
 ) -> Events:
     """out[m, n] = output(accumulate over k of a[m, k] * b[n, k], with bias[n]).
@@ -143,9 +141,6 @@ def gemm(
     `out` has shape (a.rows, b.rows), any strides, and an integer dtype, or float32 or float64 for raw * 2^-fl. With
     `output_rounds` False the accumulator's integer is the result, in output's format. Element (m, n) draws random bits
     as number index_base + m * index_row_stride + n. Product and step events are counted only with `count`.
-
-    repeat: the number of products, and how many elements further than its predecessor each finds a, b, out, its
-    indices and its bias. What lies there must be the caller's.
 
     Raises OverflowError where an `error` mode meets a value it refuses, or an exact result does not fit its format;
     `out` then holds no result.
@@ -173,6 +168,77 @@ def quantize(
     elements, is filled with the counts of `out`, which holds integers then.
 
     Raises ValueError for NaN, OverflowError for what the overflow mode refuses; the arrays then hold no result.
+    """
+
+class Product:
+    """Products that are alike, but for their arrays; `gemm` says what each part means.
+
+    columns: elements of the result from one row of the first product to the next.
+    repeat: the number of products, and how many elements further than its predecessor each finds a, b, out, its
+    indices and its bias. What lies there in a and b must be the caller's.
+    """
+
+    def __init__(
+        self,
+        a: View,
+        accumulator: Accumulator,
+        bias_fl: int,
+        output: Quantizer,
+        output_rounds: bool,
+        columns: int,
+        repeat: Sequence[int],
+    ) -> None: ...
+
+MASK_BLOCK: int
+"""Elements of a mask that are told of together."""
+
+_Mask = tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8] | None]
+"""A mask, and of each MASK_BLOCK elements in memory whether any may be true."""
+
+def multiply(
+    product: Product,
+    a: Operand,
+    b: Operand,
+    out: _Array,
+    bias: npt.NDArray[np.int64] | None,
+    seed: int,
+    stream: int,
+    index_base: int,
+    count: bool,
+    clear: _Mask | None,
+    name: str,
+) -> Events:
+    """`gemm` of products whose result `out` is: it fills memory with rows, whatever its shape.
+
+    `bias` is that of all columns. `clear` stands as `out`, which is the floats of a single product: where it becomes 0.
+    """
+
+def quantize_gemms(
+    x: _Array,
+    words: _Array,
+    clipped: _Mask | None,
+    quantizer: Quantizer,
+    seed: int,
+    stream: int,
+    index_offset: int,
+    channels_last: bool,
+    count: bool,
+    counts: WordCounts | None,
+    name: str,
+    products: Sequence[
+        tuple[Product, Operand, _Array, npt.NDArray[np.int64] | None, int, int, _Mask | None, str]
+    ],
+) -> list[Events]:
+    """`quantize` of x into integer `words`, then `multiply` of each product, whose operand a is these words.
+
+    The same as one call after the other, but products may take words while they are in the cache. With
+    `channels_last`, x, `words` and `clipped` are given as (n, c, spatial...), and elements are numbered as
+    (n, spatial..., c). `words` and `clipped` stand in memory as elements are numbered; blocks of `clipped` are zeros.
+
+    products: each with operand b, out, bias, stream, index base, clear and name.
+    Returns the events of the quantization and of each product.
+
+    Raises as both do; arrays then hold no result.
     """
 
 def requantize(

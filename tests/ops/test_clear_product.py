@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import fxsim as fx
-from fxsim import _core
-from fxsim.accumulator import Accumulator, resolve
+from fxsim.accumulator import Accumulator
 from fxsim.formats import Format
-from fxsim.ops import _bridge, executions
-from fxsim.ops._geometry import matrix
-from fxsim.ops._operands import operand
-from fxsim.rounding import Quantizer
+from fxsim.ops import executions
+from fxsim.ops._execution import execute
+from fxsim.ops._geometry import View, matrix
+from fxsim.ops._plan import gemm_plan
+from fxsim.ops._publish import Site
+from fxsim.ops._settled import Place, Result, Strided, settle
+from fxsim.ops.records import Pass
 
 FORMAT = Format(8, 4)
 ACCUMULATORS = {
@@ -30,27 +31,14 @@ def product(m: int, n: int, k: int, accumulator: Accumulator, clear: torch.Tenso
     """Random words of one seed, multiplied into floats."""
     generator = torch.Generator().manual_seed(m * n * k)
     a, b = (torch.randint(-128, 128, (rows, k), generator=generator, dtype=torch.int8) for rows in (m, n))
-    out = torch.full((m, n), 7.0, dtype=dtype)
-    resolved = resolve(accumulator, FORMAT, FORMAT, k)
-    _bridge.gemm(
-        operand(matrix(a, FORMAT)),
-        operand(matrix(b, FORMAT)),
-        out.numpy(),
-        _bridge.accumulator(resolved),
-        None,
-        bias_fl=0,
-        output=_bridge.quantizer(Quantizer(resolved.result)),
-        output_rounds=False,
-        seed=0,
-        stream=0,
-        index_base=0,
-        index_row_stride=n,
-        repeat=(1, 0, 0, 0, 0, 0),
-        count=False,
-        clear=None if clear is None else clear.numpy(),
-        name="product",
-    )
-    return out
+    plan = gemm_plan("product", accumulator, FORMAT, FORMAT, k)
+    place = Place(m, n, m, n)
+
+    def views(_: int, a: torch.Tensor, b: torch.Tensor) -> tuple[View, View]:
+        return matrix(a, FORMAT), matrix(b, FORMAT)
+
+    settled = settle(views, Strided.of(a), Strided.of(b), place, Result((m, n), dtype), plan)
+    return execute(settled, a, b, None, Site("", Pass.FWD, "product"), clear=clear)
 
 
 @pytest.mark.parametrize("isa", fx.isa.available())
@@ -117,27 +105,3 @@ def test_who_wants_products_gets_them_as_they_were_before_they_were_cleared() ->
     cleared = found.permute(0, 2, 3, 1).reshape(product_.shape)
     assert torch.equal(torch.where(cleared == 0, 0.0, product_), cleared)
     assert not torch.equal(product_, cleared)
-
-
-def test_errors_say_what_can_be_cleared() -> None:
-    resolved = resolve(Accumulator(), FORMAT, FORMAT, 3)
-    words = operand(matrix(torch.zeros((2, 3), dtype=torch.int8), FORMAT))
-    rest: dict[str, Any] = {
-        "accumulator": _bridge.accumulator(resolved),
-        "bias": None,
-        "bias_fl": 0,
-        "output": _bridge.quantizer(Quantizer(resolved.result)),
-        "output_rounds": False,
-        "seed": 0,
-        "stream": 0,
-        "index_base": 0,
-        "index_row_stride": 2,
-        "count": False,
-    }
-    mask = np.zeros((2, 2), dtype=bool)
-    with pytest.raises(ValueError, match=r"gemm: with clear, out must be floats whose rows stand together, of one"):
-        _core.gemm(words, words, np.zeros((2, 2), np.int64), clear=mask, **rest)
-    with pytest.raises(ValueError, match=r"gemm: with clear, out must be floats whose rows stand together, of one"):
-        _core.gemm(words, words, np.zeros((2, 4), np.float32)[:, :2], clear=mask, **rest)
-    with pytest.raises(ValueError, match=r"gemm: clear has 6 elements for 4 of out"):
-        _core.gemm(words, words, np.zeros((2, 2), np.float32), clear=np.zeros((2, 3), dtype=bool), **rest)

@@ -85,36 +85,31 @@ def test_depthwise_is_one_convolution_a_channel(
 
 def test_a_negative_number_of_products_is_refused() -> None:
     view = _core.View(8, 0, True, pixels=(1, 1, 1), taps=(1, 1, 1), strides=(1, 0, 0, 1))
-    a = _core.Operand(np.zeros((1, 1), np.int8), view)
     quantizer = _core.Quantizer(8, 0, True, "floor", "wrap")
     exact = _core.Accumulator(
         product=None, inner=None, at_end=False, lanes=1, chunk=0, outer=None, outer_at_end=False, outer_lanes=1,
         preload=False,
     )  # fmt: skip
-    with pytest.raises(ValueError, match="repeat begins with the number of products, and that is negative"):
-        _core.gemm(
-            a, a, np.zeros((1, 1), np.int64), exact, bias=None, bias_fl=0, output=quantizer, output_rounds=False,
-            seed=0, stream=0, index_base=0, index_row_stride=1, repeat=(-1, 0, 0, 0, 0, 0), count=False,
-        )  # fmt: skip
+    with pytest.raises(ValueError, match="Product: repeat begins with the number of products, and that is negative"):
+        _core.Product(view, exact, 0, quantizer, False, 1, (-1, 0, 0, 0, 0, 0))
 
 
 def test_what_is_packed_of_one_product_serves_no_other() -> None:
     """Operands that keep what is packed of them, in a call of several products."""
     a = np.arange(24, dtype=np.int8).reshape(3, 2, 4)
     b = np.arange(36, dtype=np.int8)[::-1].copy().reshape(3, 3, 4)
-    left = _core.Operand(a, _core.View(8, 0, True, (2, 1, 1), (1, 1, 4), (4, 0, 0, 1)), keep=True)
+    rows = _core.View(8, 0, True, (2, 1, 1), (1, 1, 4), (4, 0, 0, 1))
+    left = _core.Operand(a, rows, keep=True)
     right = _core.Operand(b, _core.View(8, 0, True, (3, 1, 1), (1, 1, 4), (4, 0, 0, 1)), keep=True)
     exact = _core.Accumulator(
         product=None, inner=None, at_end=False, lanes=1, chunk=0, outer=None, outer_at_end=False, outer_lanes=1,
         preload=False,
     )  # fmt: skip
     out = np.zeros((3, 2, 3), np.int64)
+    result = _core.Quantizer(63, 0, True, "floor", "wrap")
+    product = _core.Product(rows, exact, 0, result, False, 3, (3, 8, 12, 6, 6, 0))
     for _ in range(2):
-        _core.gemm(
-            left, right, out[0], exact, bias=None, bias_fl=0, output=_core.Quantizer(63, 0, True, "floor", "wrap"),
-            output_rounds=False, seed=0, stream=0, index_base=0, index_row_stride=3, repeat=(3, 8, 12, 6, 6, 0),
-            count=False,
-        )  # fmt: skip
+        _core.multiply(product, left, right, out, None, 0, 0, 0, False, None, "products")
         assert (out == np.einsum("imk,ink->imn", a.astype(np.int64), b.astype(np.int64))).all()
 
 

@@ -114,7 +114,7 @@ def test_the_core_is_told_what_listeners_hear(
         call()
     products = heard[0].products
     first, last, kept = products[0], products[-1], settled[0]
-    assert (core_view(*first.a[1:]), core_view(*first.b[1:])) == (kept.a, kept.b)
+    assert (core_view(*first.a[1:]), core_view(*first.b[1:])) == kept.cores[1:]
     assert all(each.a[1:] == first.a[1:] and each.b[1:] == first.b[1:] for each in products)
     repeat, steps = kept.repeat, len(products) - 1
     assert repeat.times == len(products)

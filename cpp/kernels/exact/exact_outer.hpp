@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/exact/extent.hpp"
@@ -36,11 +38,12 @@ inline bool is_outer(const GemmCall& call) {
 template <class I>
 class ExactOuter {
  public:
-  ExactOuter(const GemmCall& call, const isa::Kernels& kernels)
+  // written: whether the words of a are there already, so that they may be looked at.
+  ExactOuter(const GemmCall& call, const isa::Kernels& kernels, bool written = true)
       : call_(call),
         kernels_(kernels),
         finisher_(call, kernels),
-        scheme_(scheme_of(call, kernels)),
+        scheme_(scheme_of(call, kernels, written)),
         outer_(scheme_.tiles->outer),
         left_layout_(layout_of(call.a)),
         right_layout_(layout_of(call.b)),
@@ -58,17 +61,23 @@ class ExactOuter {
   }
 
   Events run() {
-    const std::int64_t images = 4 / scheme_.tiles->element_bytes;
-    const std::int64_t line_bytes =
-        right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count + call_.a.pixels.x * channels_ * 4;
-    const std::vector<Slab> slabs =
-        cut_slabs(ceil_div(call_.a.pixels.n, images), call_.a.pixels.y, line_bytes, INT32_MAX);
-    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
-      std::unique_ptr<Partial> partial = take_partial();
-      run_slab(slabs[static_cast<std::size_t>(s)], images, *partial);
-      const std::lock_guard lock(mutex_);
-      partials_.push_back(std::move(partial));
-    });
+    const std::vector<Slab> slabs = image_slabs(call_.a.pixels.n);
+    parallel_for(static_cast<std::int64_t>(slabs.size()),
+                 [&](std::int64_t s) { run_some(std::span(slabs).subspan(static_cast<std::size_t>(s), 1)); });
+    return finish();
+  }
+
+  // For runs by images: whether the words of a would tell nothing that saves time.
+  bool may_run_images() const { return call_.a.format.wl <= kByte || scheme_.tiles == kernels_.bytes; }
+
+  void run_images(std::int64_t first, std::int64_t count) {
+    std::vector<Slab> slabs = image_slabs(count);
+    for (Slab& slab : slabs) slab.n += first / images_together();
+    run_some(slabs);
+  }
+
+  // The result of all slabs that were run.
+  Events finish() {
     if (partials_.empty()) partials_.push_back(take_partial());  // a batch of nothing
     OuterSums& all = partials_.front()->sums;
     for (std::size_t i = 1; i < partials_.size(); ++i) all.merge(partials_[i]->sums, kernels_);
@@ -77,13 +86,13 @@ class ExactOuter {
   }
 
  private:
+  static constexpr int kByte = 8;
+
   // Words are looked at, bytes are narrow enough.
-  static Scheme scheme_of(const GemmCall& call, const isa::Kernels& kernels) {
-    constexpr int kByte = 8;
+  static Scheme scheme_of(const GemmCall& call, const isa::Kernels& kernels, bool written) {
     Operand image = call.b, columns = call.a;
-    for (Operand* o : {&image, &columns}) {
-      if (o->format.wl > kByte) take_used_bits(*o, o->format.magnitude_bits());
-    }
+    if (image.format.wl > kByte) take_used_bits(image, image.format.magnitude_bits());
+    if (columns.format.wl > kByte && written) take_used_bits(columns, columns.format.magnitude_bits());
     return choose_outer_scheme(kernels, image.format, columns.format, call.a.depth());
   }
 
@@ -125,8 +134,23 @@ class ExactOuter {
         {}, std::vector<Interleaved>(limbs), {size, static_cast<std::size_t>(channels_ + outer_.lanes), rights}});
   }
 
-  void run_slab(const Slab& slab, std::int64_t images, Partial& own) const {
-    const std::int64_t n = slab.n * images;
+  std::int64_t images_together() const { return 4 / scheme_.tiles->element_bytes; }
+
+  std::vector<Slab> image_slabs(std::int64_t images) const {
+    const std::int64_t line_bytes =
+        right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count + call_.a.pixels.x * channels_ * 4;
+    return cut_slabs(ceil_div(images, images_together()), call_.a.pixels.y, line_bytes, INT32_MAX);
+  }
+
+  void run_some(std::span<const Slab> slabs) {
+    std::unique_ptr<Partial> partial = take_partial();
+    for (const Slab& slab : slabs) run_slab(slab, *partial);
+    const std::lock_guard lock(mutex_);
+    partials_.push_back(std::move(partial));
+  }
+
+  void run_slab(const Slab& slab, Partial& own) const {
+    const std::int64_t images = images_together(), n = slab.n * images;
     own.left.fill(call_.a, left_layout_, scheme_.columns, scheme_.tiles->copies, 0, scheme_.columns.limbs.count,
                   left_groups_, n, slab.first, slab.count);
     for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {

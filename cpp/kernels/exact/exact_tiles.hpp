@@ -25,7 +25,8 @@ namespace fxsim::exact {
 template <class I>
 class ExactTiles {
  public:
-  ExactTiles(const GemmCall& call, const isa::Kernels& kernels)
+  // written: whether the words of a are there already, so that they may be looked at.
+  ExactTiles(const GemmCall& call, const isa::Kernels& kernels, bool written = true)
       : call_(call), kernels_(kernels), finisher_(call, kernels) {
     Operand a = call.a, b = call.b;
     if (is_image(a) && b.taps.y == a.taps.y && b.taps.x == a.taps.x && b.taps.c == a.taps.c && !b.transposed) {
@@ -36,7 +37,7 @@ class ExactTiles {
     }
     pixels_ = swapped_ ? b : a;
     columns_ = swapped_ ? a : b;
-    narrow(kernels, a.depth(), pixels_, columns_);
+    narrow(kernels, a.depth(), pixels_, columns_, written);
     wide_ = !sum_fits_64_bits(call, pixels_.format, columns_.format);
     scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;
@@ -51,13 +52,25 @@ class ExactTiles {
 
   Events run() {
     prepare();
-    const std::int64_t limbs = scheme_.image.elements();
     const std::vector<Slab> slabs =
-        image_form_
-            ? cut_slabs(pixels_.pixels.n, layout_.y.most_pixels, limbs * layout_.row_bytes * layout_.y.mul, INT32_MAX)
-            : cut_slabs(1, pixels_.rows(), limbs * layout_.pixel_bytes, kMostMatrixRows);
+        image_form_ ? image_slabs(pixels_.pixels.n)
+                    : cut_slabs(1, pixels_.rows(), scheme_.image.elements() * layout_.pixel_bytes, kMostMatrixRows);
     return over_tasks(static_cast<std::int64_t>(slabs.size()),
                       [&](std::int64_t s, Events& events) { run_slab(slabs[static_cast<std::size_t>(s)], events); });
+  }
+
+  // For runs by images: whether there is nothing that the words of a could tell.
+  bool prepare_for_images() {
+    if (!image_form_ || wide_) return false;
+    prepare();
+    return one_sum_;
+  }
+
+  void run_images(std::int64_t first, std::int64_t count, Events& events) const {
+    for (Slab slab : image_slabs(count)) {
+      slab.n += first;
+      run_slab(slab, events);
+    }
   }
 
  private:
@@ -69,6 +82,11 @@ class ExactTiles {
     generic::Scratch scratch;
     std::optional<Rounder> rounder;
   };
+
+  std::vector<Slab> image_slabs(std::int64_t images) const {
+    const std::int64_t line_bytes = scheme_.image.elements() * layout_.row_bytes * layout_.y.mul;
+    return cut_slabs(images, layout_.y.most_pixels, line_bytes, INT32_MAX);
+  }
 
   void prepare() {
     const bool words = scheme_.tiles == kernels_.words && scheme_.one_limb();

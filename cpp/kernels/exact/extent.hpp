@@ -97,11 +97,12 @@ inline void take_used_bits(Operand& o, int enough) {
   if (bits < enough) o.format = narrowed(o.format, bits);
 }
 
-// Takes from the formats what the values leave unused, where that may save limbs or make bytes of words.
-inline void narrow(const isa::Kernels& kernels, std::int64_t depth, Operand& image, Operand& columns) {
+// Takes from the formats what the values leave unused, where that may save limbs or make bytes of words. written:
+// whether the image's are there to be looked at.
+inline void narrow(const isa::Kernels& kernels, std::int64_t depth, Operand& image, Operand& columns, bool written) {
   constexpr int kByte = 8;
   if (columns.format.wl > kByte) take_used_bits(columns, columns.format.magnitude_bits());
-  if (image.format.wl <= kByte) return;
+  if (image.format.wl <= kByte || !written) return;
   if (!choose_scheme(kernels, image.format, columns.format, depth).one_limb()) {
     take_used_bits(image, image.format.magnitude_bits());
   } else if (kernels.bytes != nullptr && fits_signed(columns.format, 1)) {

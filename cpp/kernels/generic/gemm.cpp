@@ -2,6 +2,7 @@
 #include "kernels/generic/gemm.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "kernels/clear.hpp"
@@ -50,6 +51,39 @@ Events exact_sums(const GemmCall& call, const isa::Kernels& kernels) {
   return events;
 }
 
+template <class I>
+class TilesByImages final : public exact::ByImages {
+ public:
+  TilesByImages(const GemmCall& call, const isa::Kernels& kernels) : tiles_(call, kernels, false) {}
+
+  bool possible() { return tiles_.prepare_for_images(); }
+  void run(std::int64_t first, std::int64_t count, Events& events) override { tiles_.run_images(first, count, events); }
+  Events finish() override { return {}; }
+
+ private:
+  exact::ExactTiles<I> tiles_;
+};
+
+template <class I>
+class OuterByImages final : public exact::ByImages {
+ public:
+  OuterByImages(const GemmCall& call, const isa::Kernels& kernels) : outer_(call, kernels, false) {}
+
+  bool possible() const { return outer_.may_run_images(); }
+  void run(std::int64_t first, std::int64_t count, Events&) override { outer_.run_images(first, count); }
+  Events finish() override { return outer_.finish(); }
+
+ private:
+  exact::ExactOuter<I> outer_;
+};
+
+template <class Product>
+std::unique_ptr<exact::ByImages> if_possible(const GemmCall& call, const isa::Kernels& kernels) {
+  auto product = std::make_unique<Product>(call, kernels);
+  if (!product->possible()) return nullptr;
+  return product;
+}
+
 }  // namespace
 
 Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
@@ -60,6 +94,17 @@ Events gemm(const GemmCall& call, const isa::Kernels& kernels) {
   with_width(width_needed(call), [&](auto zero) { events = steps::stepped<decltype(zero)>(call, kernels); });
   clear_result(call);
   return events;
+}
+
+std::unique_ptr<exact::ByImages> gemm_by_images(const GemmCall& call, const isa::Kernels& kernels) {
+  using I = std::int64_t;
+  const bool alone = call.repeat.count == 1 && call.out.rows > 0 && call.out.cols > 0 && call.a.depth() > 0;
+  if (!alone || kernels.words == nullptr || !exact_sum_decides(call) || width_needed(call) > 64 ||
+      !exact::sum_fits_64_bits(call, call.a.format, call.b.format)) {
+    return nullptr;
+  }
+  if (!exact::is_outer(call)) return if_possible<TilesByImages<I>>(call, kernels);
+  return call.clear == nullptr ? if_possible<OuterByImages<I>>(call, kernels) : nullptr;
 }
 
 std::optional<Events> gemm_across(const GemmCall& call, const isa::Kernels& kernels) {

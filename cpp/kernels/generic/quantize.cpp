@@ -1,6 +1,7 @@
 // Quantize and requantize, block by block: in 32-bit lanes where a block allows, else the general way.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -21,6 +22,9 @@ namespace fxsim::generic {
 namespace {
 
 constexpr std::int64_t kBlock = kBlock32;
+
+// Random bits that are made at once: between two of them few enough values are read that the processor reads ahead.
+constexpr std::int64_t kDrawn = 512;
 
 // The first element that is no number, and the first infinity.
 struct NonFinite {
@@ -77,10 +81,12 @@ class QuantizeRange {
   using Narrow = std::conditional_t<kIsNarrow, Element, std::int32_t>;
 
  public:
-  QuantizeRange(const QuantizeCall& call, const StridedArray& in, const isa::Kernels& kernels)
+  // past: words that are too large for the caches go past them.
+  QuantizeRange(const QuantizeCall& call, const StridedArray& in, const isa::Kernels& kernels, bool past)
       : call_(call),
         in_(in),
         kernels_(kernels),
+        streams_words_(past && streams_words(call, in.size(), kernels)),
         narrow_(kernels, call.quantizer, scale(), call.out_storage, call.count) {}
 
   // Words first, first + 1, ... go to `out`.
@@ -89,7 +95,7 @@ class QuantizeRange {
     first_ = first;
     for (std::int64_t at = start, count = 0; at < end; at += count) {
       // Blocks end where groups of random bits do.
-      count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
+      count = std::min(block_ - (call_.index_offset + at) % block_, end - at);
       block(at, count, result);
     }
   }
@@ -107,7 +113,7 @@ class QuantizeRange {
 
   void block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
     const Quantizer& q = call_.quantizer;
-    prefetch(start + kBlock);
+    prefetch(start + block_);
     if (q.stochastic) {
       fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
                        kernels_.philox);
@@ -117,8 +123,9 @@ class QuantizeRange {
   }
 
   // The next block travels while this one is computed: a page long, it is none that the processor fetches by itself.
+  // Floats are asked for as others are converted.
   void prefetch(std::int64_t start) const {
-    if (!direct_ || start + kBlock > size_) return;
+    if (std::is_same_v<Element, float> || !direct_ || start + kBlock > size_) return;
     const auto* from = static_cast<const char*>(in_.data) + start * static_cast<std::int64_t>(sizeof(Element));
     for (std::size_t at = 0; at < kBlock * sizeof(Element); at += 64) __builtin_prefetch(from + at, 0, 2);
   }
@@ -136,7 +143,7 @@ class QuantizeRange {
       }
       BlockTally tally;
       if (!write_narrow(values, start, count, tally)) return false;
-      add(tally, events);
+      add(tally, start, count, events);
       return true;
     }
   }
@@ -145,7 +152,7 @@ class QuantizeRange {
   bool write_narrow(const Narrow* values, std::int64_t start, std::int64_t count, BlockTally& tally) {
     std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
     void* out = advanced(out_, call_.out_storage, start - first_);
-    const bool lines = count == kBlock && start % isa::kStreamLine == 0;
+    const bool lines = count == block_ && start % isa::kStreamLine == 0;
     const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
     void* words = past ? static_cast<void*>(raw_.data()) : out;
     if (!narrow_.run(values, count, u_.data(), words, 0, mask_past ? clipped_.data() : clipped, tally)) return false;
@@ -170,18 +177,26 @@ class QuantizeRange {
     }
     std::uint8_t* clipped = call_.clipped == nullptr ? clipped_.data() : call_.clipped + start;
     const BlockTally tally = round_block(&kernels_, values_.data(), count, scale(), q, u_.data(), raw_.data(), clipped);
-    add(tally, events);
+    add(tally, start, count, events);
     if (q.error && tally.first_outside >= 0) {
       events.refuse({Fault::kOutput, start + tally.first_outside, -1, tally.outside_value, q.format});
     }
     events.inexact_carriers += store(raw_.data(), count, q.format.fl, out_, call_.out_storage, start - first_, 1);
   }
 
-  static void add(const BlockTally& tally, Events& events) {
+  void add(const BlockTally& tally, std::int64_t start, std::int64_t count, Events& events) const {
+    if (tally.clipped > 0 && call_.clipped_blocks != nullptr) mark(start, start + count);
     events.output_overflows += tally.overflows;
     events.inexact += tally.inexact;
     events.round_to_zero += tally.round_to_zero;
     events.clipped += tally.clipped;
+  }
+
+  // Two threads may be at the ends of one block.
+  void mark(std::int64_t start, std::int64_t end) const {
+    for (std::int64_t block = start / kMaskBlock; block * kMaskBlock < end; ++block) {
+      std::atomic_ref(call_.clipped_blocks[block]).store(1, std::memory_order_relaxed);
+    }
   }
 
   const QuantizeCall& call_;
@@ -192,8 +207,8 @@ class QuantizeRange {
   const std::int64_t element_bytes_ = static_cast<std::int64_t>(element_bytes(call_.out_storage));
   void* out_ = nullptr;
   std::int64_t first_ = 0;
-  // Counted words are streamed by their counter.
-  const bool streams_words_ = call_.words == nullptr && streams_words(call_, size_, kernels_);
+  const std::int64_t block_ = call_.quantizer.stochastic ? kDrawn : kBlock;
+  const bool streams_words_;
   const bool streams_mask_ = streams(kernels_, call_.clipped, size_, kTooLargeMask);
   Round32<Narrow> narrow_;
   std::array<std::uint32_t, kBlock> u_;
@@ -202,6 +217,12 @@ class QuantizeRange {
   alignas(isa::kStreamLine) std::array<std::int64_t, kBlock> raw_;
   alignas(isa::kStreamLine) std::array<std::uint8_t, kBlock> clipped_;
 };
+
+Events sum_up(const std::vector<QuantizeResult>& results) {
+  QuantizeResult total;
+  for (const QuantizeResult& own : results) total.merge(own);
+  return total.reported();
+}
 
 template <class Element>
 Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
@@ -215,7 +236,7 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
   const std::int64_t tasks = counter ? counter->tasks() : ceil_div(size, kTask);
   std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
   parallel_for(tasks, [&](std::int64_t task) {
-    QuantizeRange<Element> range(call, in, kernels);
+    QuantizeRange<Element> range(call, in, kernels, !counter);  // counted words go past them by way of the counter
     QuantizeResult& result = results[static_cast<std::size_t>(task)];
     if (counter) {
       counter->run(task,
@@ -225,20 +246,55 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
     }
     range.close();
   });
-  QuantizeResult total;
-  for (const QuantizeResult& own : results) total.merge(own);
-  return total.reported();
+  return sum_up(results);
+}
+
+template <class Element>
+Events quantize_images_as(const QuantizeCall& call, const isa::Kernels& kernels, std::int64_t images,
+                          std::int64_t together, const UseImages& use) {
+  const StridedArray in = merged(call.in);
+  const std::int64_t image = in.size() / images;
+  std::optional<WordCounter> counter;
+  if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, kernels, false);
+  const std::int64_t tasks = ceil_div(images, together);
+  std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
+  parallel_for(tasks, [&](std::int64_t task) {
+    const std::int64_t first = task * together, end = std::min(images, first + together);
+    QuantizeResult& result = results[static_cast<std::size_t>(task)];
+    QuantizeRange<Element> range(call, in, kernels, false);
+    if (counter) {
+      counter->run_images(
+          first, end, [&](std::int64_t from, std::int64_t to, void* out) { range.run(from, to, out, from, result); });
+    } else {
+      range.run(first * image, end * image, call.out, 0, result);
+    }
+    range.close();
+    if (!result.reported().fault.found()) use(first, end - first);
+  });
+  return sum_up(results);
+}
+
+// Calls f with a value of the type that elements are taken as.
+template <class F>
+Events with_elements(const QuantizeCall& call, const F& f) {
+  switch (call.in.storage) {
+    case Storage::kFloat32: return f(float{});
+    case Storage::kFloat64: return f(double{});
+    case Storage::kInt64: return f(std::int64_t{});
+    default: return f(std::int32_t{});
+  }
 }
 
 }  // namespace
 
 Events quantize(const QuantizeCall& call, const isa::Kernels& kernels) {
-  switch (call.in.storage) {
-    case Storage::kFloat32: return quantize_blocks<float>(call, kernels);
-    case Storage::kFloat64: return quantize_blocks<double>(call, kernels);
-    case Storage::kInt64: return quantize_blocks<std::int64_t>(call, kernels);
-    default: return quantize_blocks<std::int32_t>(call, kernels);
-  }
+  return with_elements(call, [&](auto zero) { return quantize_blocks<decltype(zero)>(call, kernels); });
+}
+
+Events quantize_images(const QuantizeCall& call, const isa::Kernels& kernels, std::int64_t images,
+                       std::int64_t together, const UseImages& use) {
+  return with_elements(
+      call, [&](auto zero) { return quantize_images_as<decltype(zero)>(call, kernels, images, together, use); });
 }
 
 }  // namespace fxsim::generic

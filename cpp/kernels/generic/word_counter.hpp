@@ -28,8 +28,22 @@ class WordCounter {
   // Calls write(first word, end, where) for every stretch of a task, and counts what is there then.
   template <class F>
   void run(std::int64_t task, const F& write) {
-    const std::int64_t first = task / parts_ * images_a_task_, end = std::min(images_, first + images_a_task_);
-    const std::int64_t start = task % parts_ * stretch_, pixels = std::min(stretch_, pixels_ - start);
+    const std::int64_t first = task / parts_ * images_a_task_;
+    run_part(task % parts_, first, std::min(images_, first + images_a_task_), write);
+  }
+
+  // The same for images first .. end - 1, at most kMostImages.
+  template <class F>
+  void run_images(std::int64_t first, std::int64_t end, const F& write) {
+    for (std::int64_t part = 0; part < parts_; ++part) run_part(part, first, end, write);
+  }
+
+  static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
+
+ private:
+  template <class F>
+  void run_part(std::int64_t part, std::int64_t first, std::int64_t end, const F& write) {
+    const std::int64_t start = part * stretch_, pixels = std::min(stretch_, pixels_ - start);
     const auto count_words = kernels_.non_zero->count_words[static_cast<std::size_t>(storage_)];
     const auto element = static_cast<std::int64_t>(element_bytes(storage_));
     std::vector<std::uint8_t> sums(static_cast<std::size_t>(pixels * channels_));
@@ -53,11 +67,9 @@ class WordCounter {
         kernels_.non_zero->add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
   }
 
- private:
   static constexpr std::int64_t kStretch = std::int64_t{1} << 15;  // words
   static constexpr std::int64_t kTogether = std::int64_t{1} << 12;
   static constexpr std::int64_t kTask = std::int64_t{1} << 17;
-  static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
 
   struct alignas(isa::kStreamLine) Line {
     std::byte bytes[isa::kStreamLine];

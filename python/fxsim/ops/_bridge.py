@@ -7,9 +7,10 @@ value.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,15 @@ from torch import Tensor
 
 from fxsim import _core
 from fxsim.accumulator import Resolved
-from fxsim.ops._operands import Repeat
+from fxsim.ops._operands import CoreView, Repeat
 from fxsim.rounding import Quantizer, Stochastic
 
 Events = _core.Events
 MacCounts = _core.MacCounts
 Operand = _core.Operand
 WordCounts = _core.WordCounts
+Product = _core.Product
+MASK_BLOCK: Final = _core.MASK_BLOCK
 CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
@@ -89,15 +92,12 @@ def gemm(
     stream: int,
     index_base: int,
     index_row_stride: int,
-    repeat: Repeat,
     count: bool,
-    clear: npt.NDArray[np.bool_] | None = None,
     name: str,
 ) -> Events:
-    """Fill `out` (rows of a, rows of b) with the product of two operands, and the outputs that follow it by `repeat`.
+    """Fill `out` (rows of a, rows of b) with the product of two operands.
 
     `bias` is int64 of shape (rows of b,). `out` may have any strides and holds raws or, if float, carriers.
-    `clear`, of as many elements: where a contiguous float `out` of a single product becomes 0 in the end.
 
     Raises:
         OverflowError: an overflow under mode "error"; an exact result beyond 64 bits. `out` is then meaningless.
@@ -116,9 +116,7 @@ def gemm(
         stream=stream & _WORD,
         index_base=index_base,
         index_row_stride=index_row_stride,
-        repeat=repeat,
         count=count,
-        clear=clear,
         name=name,
     )
 
@@ -159,6 +157,136 @@ def quantize(
         words=words,
         name=name,
     )
+
+
+def product(
+    a: CoreView,
+    accumulator: CoreAccumulator,
+    bias_fl: int,
+    output: CoreQuantizer,
+    output_rounds: bool,
+    columns: int,
+    repeat: Repeat,
+) -> Product:
+    """What `gemm` is told of products but for their tensors; results have `columns` from one row to the next."""
+    return Product(a, accumulator, bias_fl, output, output_rounds, columns, repeat)
+
+
+class Place(Protocol):
+    """Where a call stands: its random stream, the index of its first element, the name errors begin with."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def stream(self) -> int: ...
+    @property
+    def index_offset(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Mask(NamedTuple):
+    """A bool tensor, and of each MASK_BLOCK elements in memory, if known, whether any may be true."""
+
+    where: Tensor
+    blocks: npt.NDArray[np.uint8] | None
+
+
+class Link(NamedTuple):
+    """A product of words to come: its other operand, its result, its bias, its place, where the result becomes 0."""
+
+    product: Product
+    b: Operand
+    out: Tensor
+    bias: Tensor | None
+    place: Place
+    clear: Mask | None
+
+
+def multiply(
+    product: Product,
+    a: Operand,
+    b: Operand,
+    out: Tensor,
+    bias: Tensor | None,
+    place: Place,
+    clear: Mask | None,
+    *,
+    count: bool,
+) -> Events:
+    """Fill `out`, which fills memory row by row, with products of a and b.
+
+    `bias` is int64, one for each column. `clear` stands as `out`, floats of a single product, which become 0 there.
+
+    Raises:
+        OverflowError: as `gemm`.
+    """
+    _share_threads()
+    return _core.multiply(
+        product,
+        a,
+        b,
+        out.numpy(),
+        None if bias is None else bias.numpy(),
+        place.seed & _WORD,
+        place.stream & _WORD,
+        place.index_offset,
+        count,
+        _given(clear),
+        place.name,
+    )
+
+
+def quantize_gemms(
+    x: Tensor,
+    words: Tensor,
+    clipped: Mask | None,
+    quantizer: CoreQuantizer,
+    place: Place,
+    products: Sequence[Link],
+    *,
+    channels_last: bool,
+    count: bool,
+    counts: WordCounts | None,
+) -> list[Events]:
+    """Fill `words` and `clipped` as `quantize` does, and the outputs of products that take these words, as `multiply`.
+
+    Blocks of `clipped` are given as zeros. Events are those of the quantization, then one of each product.
+
+    Raises:
+        ValueError, OverflowError: as `quantize` and `gemm`.
+    """
+    _share_threads()
+    return _core.quantize_gemms(
+        x.numpy(),
+        words.numpy(),
+        _given(clipped),
+        quantizer,
+        place.seed & _WORD,
+        place.stream & _WORD,
+        place.index_offset,
+        channels_last,
+        count,
+        counts,
+        place.name,
+        [
+            (
+                own,
+                b,
+                out.numpy(),
+                None if bias is None else bias.numpy(),
+                at.stream & _WORD,
+                at.index_offset,
+                _given(clear),
+                at.name,
+            )
+            for own, b, out, bias, at, clear in products
+        ],
+    )
+
+
+def _given(mask: Mask | None) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8] | None] | None:
+    return None if mask is None else (mask.where.numpy(), mask.blocks)
 
 
 def clear(values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> None:

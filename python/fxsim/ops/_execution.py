@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from fxsim.ops import _bridge, _words, executions, records
 from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
-from fxsim.ops._operands import ONCE, Repeat, bound, operand
+from fxsim.ops._masks import mask_of
+from fxsim.ops._operands import bound, operand
 from fxsim.ops._plan import GemmPlan
 from fxsim.ops._product import Product, Shape
 from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
@@ -41,34 +39,22 @@ def execute(
     clear: where the elements of a float result become 0. The core does so while it has them at hand, unless somebody
     wants the product itself.
     """
-    plan, place = settled.plan, settled.place
-    out = torch.empty_strided(settled.result.shape, settled.strides, dtype=settled.result.dtype)
+    out, cores = settled.unwritten(), settled.cores
     at_once = clear is not None and settled.may_clear(clear) and not executions.listening()
     listening = records.listening()
     events, macs = _NO_EVENTS, _NO_MACS
-    if settled.a is not None and settled.b is not None:
-        left, right = bound(a, settled.a), bound(b, settled.b)
+    if cores is not None:
+        left, right = bound(a, cores.a), bound(b, cores.b)
         if listening:  # before the product, which then finds its operands in the cache
             macs = _bridge.count_macs(left, right, settled.repeat, counts_of(a), counts_of(b))
-        events = _multiply(
-            left,
-            right,
-            settled.first(out),
-            bias if bias is None or settled.times == 1 else bias[: place.n],
-            plan,
-            site,
-            site.index_offset,
-            place.columns,
-            settled.repeat,
-            listening,
-            settled.in_memory(clear) if clear is not None and at_once else None,
-        )
+        mask = mask_of(clear) if clear is not None and at_once else None
+        events = _bridge.multiply(cores.product, left, right, out, bias, site, mask, count=listening)
     if listening or executions.listening():
-        _tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
+        tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
     return out if clear is None or at_once else _words.clear(out, clear)
 
 
-def _tell(
+def tell(
     settled: Settled,
     a: Tensor,
     b: Tensor,
@@ -79,7 +65,7 @@ def _tell(
     macs: _bridge.MacCounts,
     counted: tuple[Tensor, Tensor],
 ) -> None:
-    """Publish a call that has just succeeded to whoever listens."""
+    """Publish a call that has just succeeded to whoever listens; `counted` as in `execute`."""
     plan, place = settled.plan, settled.place
     look = records.look()
     products: tuple[Product, ...] = ()
@@ -95,39 +81,20 @@ def _tell(
 
 def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
     """Fill `product.out`. Events are counted only with `count`, and no record is published."""
-    a, b, out = operand(product.a), operand(product.b), product.out.numpy()
-    return _multiply(a, b, out, product.bias, plan, site, product.base, row_stride, ONCE, count, None)
-
-
-def _multiply(
-    a: _bridge.Operand,
-    b: _bridge.Operand,
-    out: npt.NDArray[np.generic],
-    bias: Tensor | None,
-    plan: GemmPlan,
-    site: Site,
-    base: int,
-    row_stride: int,
-    repeat: Repeat,
-    count: bool,
-    clear: npt.NDArray[np.bool_] | None,
-) -> _bridge.Events:
     return _bridge.gemm(
-        a,
-        b,
-        out,
+        operand(product.a),
+        operand(product.b),
+        product.out.numpy(),
         plan.accumulator,
-        bias,
+        product.bias,
         bias_fl=plan.bias_fl,
         output=plan.output,
         output_rounds=plan.output_rounds,
         seed=site.seed,
         stream=site.stream,
-        index_base=base,
+        index_base=product.base,
         index_row_stride=row_stride,
-        repeat=repeat,
         count=count,
-        clear=clear,
         name=site.name,
     )
 

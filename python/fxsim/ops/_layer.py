@@ -12,6 +12,7 @@ from torch import Tensor
 from fxsim.ops import _words
 from fxsim.ops._plan import LayerPlan, WordPlan, check_carrier, check_float
 from fxsim.ops._publish import Site
+from fxsim.ops._word_products import WordProduct, quantize_and_multiply
 from fxsim.ops.records import Pass
 from fxsim.rng import Role, stream
 
@@ -32,16 +33,25 @@ class Forward(NamedTuple):
     first_sample: int
     batch: int
 
-    def quantize_input(
-        self, x: Tensor, *, channels_last: bool, mask: bool, role: Role = Role.INPUT, multiplied: bool = False
-    ) -> _words.Words:
+    def quantize_input(self, x: Tensor, *, channels_last: bool, mask: bool, role: Role = Role.INPUT) -> _words.Words:
         """x as raws of the activation format."""
+        plan, site = self._quantizing(x, role)
+        return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask)
+
+    def multiply_input(
+        self, x: Tensor, product: WordProduct, *, channels_last: bool, mask: bool
+    ) -> tuple[_words.Words, Tensor]:
+        """x as raws of the activation format, and a product that takes them."""
+        plan, site = self._quantizing(x, Role.INPUT)
+        words, (y,) = quantize_and_multiply(x, plan, site, [product], channels_last=channels_last, mask=mask)
+        return words, y
+
+    def _quantizing(self, x: Tensor, role: Role) -> tuple[WordPlan, Site]:
         check_float(self.plan.name, "x", x.dtype)
-        plan = self.plan.activation
         number = stream(self.layer_id, role, self.call, evaluation=self.evaluation)
         offset = self.first_sample * math.prod(x.shape[1:]) if self.first_sample else 0
         site = Site(self.layer, Pass.QUANTIZE, "quantize", self.seed, number, offset, self.batch, _WHAT[role])
-        return _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=multiplied)
+        return self.plan.activation, site
 
     def site(self, role: Role, per_sample: int) -> Site:
         """Where the product stands; `per_sample` outputs belong to each sample."""
@@ -71,19 +81,22 @@ class Backward(NamedTuple):
         return Site(self.layer, pass_, op, self.seed, number, self.first_sample * per_sample, self.batch, what)
 
     def quantize_grad(
-        self,
-        grad: Tensor,
-        plan: WordPlan,
-        *,
-        channels_last: bool,
-        role: Role = Role.GRAD_OUTPUT,
-        multiplied: bool = False,
+        self, grad: Tensor, plan: WordPlan, *, channels_last: bool, role: Role = Role.GRAD_OUTPUT
     ) -> Tensor:
         """The output's gradient as raws."""
-        site = self._rounding(role, math.prod(grad.shape[1:]) if self.first_sample else 0)
-        return _words.quantize(
-            grad, plan, plan.dtype, site, channels_last=channels_last, mask=False, multiplied=multiplied
-        ).values
+        site = self._quantizing(grad, role)
+        return _words.quantize(grad, plan, plan.dtype, site, channels_last=channels_last, mask=False).values
+
+    def multiply_grad(
+        self, grad: Tensor, plan: WordPlan, products: Sequence[WordProduct], *, channels_last: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The output's gradient as raws, and the products that take them."""
+        site = self._quantizing(grad, Role.GRAD_OUTPUT)
+        words, results = quantize_and_multiply(grad, plan, site, products, channels_last=channels_last, mask=False)
+        return words.values, results
+
+    def _quantizing(self, grad: Tensor, role: Role) -> Site:
+        return self._rounding(role, math.prod(grad.shape[1:]) if self.first_sample else 0)
 
     def round(self, gradient: Tensor, role: Role, per_sample: int = 0, *, channels_last: bool = False) -> Tensor:
         """A float gradient in the format Numerics gives it; as it is if there is none."""

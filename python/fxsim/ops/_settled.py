@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import NamedTuple, TypeAlias, final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fxsim.ops import _bridge
 from fxsim.ops._geometry import Pair, View, strides_of
 from fxsim.ops._operands import ONCE, CoreView, Repeat, core_view
 from fxsim.ops._plan import GemmPlan
@@ -56,10 +55,18 @@ class Result(NamedTuple):
     channels_last: bool = False
 
 
+class Cores(NamedTuple):
+    """Products that are alike as the core takes them, but for their tensors: all there is, and the first's operands."""
+
+    product: _bridge.Product
+    a: CoreView
+    b: CoreView
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Settled:
-    """`times` products that are alike; a and b are the views of the first, None where there is none.
+    """`times` products that are alike; cores is None where there is none.
 
     kernel: taps in k. seen: elements of a and b that the products meet, once each product. Both are for records.
     """
@@ -71,22 +78,13 @@ class Settled:
     strides: tuple[int, ...]
     plan: GemmPlan
     kernel: Pair
-    a: CoreView | None
-    b: CoreView | None
     repeat: Repeat
     seen: Pair
+    cores: Cores | None
 
-    def first(self, out: Tensor) -> npt.NDArray[np.generic]:
-        """The part of a result that the first product fills."""
-        place, matrix = self.place, self.in_memory(out)
-        return matrix if self.times == 1 else matrix[: place.m, : place.n]
-
-    def in_memory(self, result: Tensor) -> npt.NDArray[Any]:
-        """A result, or what lies in memory as it does, as the matrix that it is there."""
-        whole = result.numpy()
-        if self.result.channels_last:
-            whole = whole.transpose(_NHWC)
-        return whole.reshape(self.place.rows, self.place.columns)
+    def unwritten(self) -> Tensor:
+        """A tensor for the result."""
+        return torch.empty_strided(self.result.shape, self.strides, dtype=self.result.dtype)
 
     def may_clear(self, mask: Tensor) -> bool:
         """Whether the core can clear the result, which a single product fills, where this mask says."""
@@ -111,16 +109,20 @@ def settle(
 ) -> Settled:
     """Settle a call of `times` products of tensors that are like a and b, and perhaps of a bias."""
     strides = strides_of(result.shape, result.channels_last)
-    bare = Settled(times, views, place, result, strides, plan, kernel, None, None, ONCE, (0, 0))
+    bare = Settled(times, views, place, result, strides, plan, kernel, ONCE, (0, 0), None)
     if not times:
         return bare
     stand_ins = [_stand_in(each) for each in (a, b, Strided(result.shape, strides))]
     bias = _stand_in(Strided((place.columns,), (1,))) if with_bias else None
     batch = _batch(bare, stand_ins[0], stand_ins[1], stand_ins[2], bias, 0)
     first = batch.at(0)
-    cores = core_view(*first.a[1:]), core_view(*first.b[1:])
+    a_view, b_view, repeat = core_view(*first.a[1:]), core_view(*first.b[1:]), repeat_of(batch, first)
+    product = _bridge.product(
+        a_view, plan.accumulator, plan.bias_fl, plan.output, plan.output_rounds, place.columns, repeat
+    )
     seen = first.a.elements * times, first.b.elements * times
-    return Settled(times, views, place, result, strides, plan, kernel, *cores, repeat_of(batch, first), seen)
+    cores = Cores(product, a_view, b_view)
+    return Settled(times, views, place, result, strides, plan, kernel, repeat, seen, cores)
 
 
 def _stand_in(like: Strided) -> Tensor:

@@ -46,16 +46,13 @@ def quantize(
     The result is contiguous in index order: C order, or channels last. multiplied: it is the operand of convolutions
     to come, and nobody writes to it; if somebody listens, what it has of zeros is counted once for all of them.
     """
-    shape = x.shape
-    strides = strides_of(shape, channels_last)
-    out = torch.empty_strided(shape, strides, dtype=dtype)
-    clipped = torch.empty_strided(*(shape, strides) if mask else ((0,), (1,)), dtype=torch.bool)
+    words = unwritten(x, dtype, channels_last=channels_last, mask=mask)
     count = records.listening()
-    counts = new_counts(in_order(x, channels_last).shape) if count and multiplied else None
+    counts = counts_for(x, channels_last=channels_last) if count and multiplied else None
     events = _bridge.quantize(
         _ordered(x.detach(), channels_last),
-        _ordered(out, channels_last),
-        _ordered(clipped, channels_last) if mask else None,
+        _ordered(words.values, channels_last),
+        _ordered(words.clipped, channels_last) if mask else None,
         plan.core,
         seed=site.seed,
         stream=site.stream,
@@ -65,11 +62,31 @@ def quantize(
         words=counts,
         name=site.name,
     )
-    if counts is not None:
-        keep_counts(out, counts)
     if count:
-        publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
-    return Words(out, clipped)
+        tell(x, words, plan, site, events, counts)
+    return words
+
+
+def unwritten(x: Tensor, dtype: torch.dtype, *, channels_last: bool, mask: bool) -> Words:
+    """What a quantization of x fills."""
+    shape = x.shape
+    strides = strides_of(shape, channels_last)
+    out = torch.empty_strided(shape, strides, dtype=dtype)
+    return Words(out, torch.empty_strided(*(shape, strides) if mask else ((0,), (1,)), dtype=torch.bool))
+
+
+def counts_for(x: Tensor, *, channels_last: bool) -> _bridge.WordCounts | None:
+    """Counts for a quantization of x to fill, if they can be."""
+    return new_counts(in_order(x, channels_last).shape)
+
+
+def tell(
+    x: Tensor, words: Words, plan: WordPlan, site: Site, events: _bridge.Events, counts: _bridge.WordCounts | None
+) -> None:
+    """Publish a quantization that has just succeeded, and keep what was counted of its words."""
+    if counts is not None:
+        keep_counts(words.values, counts)
+    publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
 
 
 def requantize(raw: Tensor, form: Format, plan: WordPlan, site: Site, *, channels_last: bool) -> Tensor:

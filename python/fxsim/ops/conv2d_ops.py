@@ -10,13 +10,13 @@ from torch import Tensor
 
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._conv2d_plan import BackwardCall, Window, backward_call, forward_call
-from fxsim.ops._execution import execute
 from fxsim.ops._geometry import Conv, matrix, output_size
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
-from fxsim.ops._plan import bias_grad_plan, layer_plan
+from fxsim.ops._plan import WordPlan, bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
+from fxsim.ops._word_products import WordProduct
 from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
 
@@ -56,8 +56,9 @@ def conv2d(
     window = Window.of(stride, padding, dilation, groups)
     settled = forward_call(plan, x.shape, x.dtype, Strided.of(weight_raw), bias_raw is not None, window)
     here = Forward(plan, layer, "conv2d", seed, layer_id, int(call), evaluation, index_offset, settled.conv.n)
-    raw, clipped = here.quantize_input(x, channels_last=True, mask=mask, multiplied=groups == 1)
-    y = execute(settled.product, raw, weight_raw, _layer.int64(bias_raw), here.site(Role.OUTPUT, settled.outputs))
+    site = here.site(Role.OUTPUT, settled.outputs)
+    product = WordProduct(settled.product, weight_raw, _layer.int64(bias_raw), site)
+    (raw, clipped), y = here.multiply_input(x, product, channels_last=True, mask=mask)
     return y, raw, clipped
 
 
@@ -91,9 +92,10 @@ def conv2d_backward(
         grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
         grad_x = here.straight_through(grad_x, x_clipped)
     else:
-        words = here.quantize_grad(grad, plan.grad_output, channels_last=True, multiplied=groups == 1)
         clear = x_clipped if plan.clips else None
-        grad_x, grad_weight, grad_bias = _integer_gradients(here, settled, words, x_raw, weight_raw, clear, needs[2])
+        grad_x, grad_weight, grad_bias = _integer_gradients(
+            here, plan.grad_output, settled, grad, x_raw, weight_raw, clear, needs[2]
+        )
     return (
         here.nothing() if grad_x is None else grad_x,
         here.straight_through(grad_weight, weight_clipped),
@@ -103,22 +105,27 @@ def conv2d_backward(
 
 def _integer_gradients(
     here: Backward,
+    output: WordPlan,
     settled: BackwardCall,
-    g: Tensor,
+    grad: Tensor,
     x_raw: Tensor,
     weight_raw: Tensor,
     clear: Tensor | None,
     needs_bias: bool,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    grad_x = grad_weight = grad_bias = None
+    products = []
     if settled.grad_x is not None:
-        grad_x = execute(settled.grad_x, g, weight_raw, None, here.site(Role.GRAD_INPUT, settled.inputs), clear=clear)
+        site = here.site(Role.GRAD_INPUT, settled.inputs)
+        products.append(WordProduct(settled.grad_x, weight_raw, None, site, clear))
     if settled.grad_weight is not None:
-        grad_weight = execute(settled.grad_weight, g, x_raw, None, here.site(Role.GRAD_WEIGHT))
-    if needs_bias and here.plan.grad_output is not None:
-        form = here.plan.grad_output.format
-        columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), form)
-        plan = bias_grad_plan(here.plan, form, settled.conv.pixels, here.dtype)
+        products.append(WordProduct(settled.grad_weight, x_raw, None, here.site(Role.GRAD_WEIGHT)))
+    g, results = here.multiply_grad(grad, output, products, channels_last=True)
+    grad_weight = None if settled.grad_weight is None else results.pop()
+    grad_x = None if settled.grad_x is None else results.pop()
+    grad_bias = None
+    if needs_bias:
+        columns = matrix(rows_of(g.permute(0, 2, 3, 1)).t(), output.format)
+        plan = bias_grad_plan(here.plan, output.format, settled.conv.pixels, here.dtype)
         grad_bias = _products.bias_grad(columns, g, plan, here.site(Role.GRAD_BIAS), here.dtype)
     return grad_x, grad_weight, grad_bias
 

@@ -1,0 +1,197 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "bindings/faults.hpp"
+#include "bindings/register.hpp"
+#include "bindings/types.hpp"
+#include "bindings/words.hpp"
+#include "kernels/api.hpp"
+
+namespace fxsim::bindings {
+namespace {
+
+using MaskBlocks = py::array_t<std::uint8_t, py::array::c_style>;
+
+// A mask and what is known of its blocks.
+using Mask = std::tuple<py::array, std::optional<MaskBlocks>>;
+
+// Product, operand b, out, bias, stream, index base, clear, name. Not converted, None is no product and no operand.
+using Link = std::tuple<const Product*, const BoundOperand*, py::array, std::optional<Int64Array>, std::uint64_t,
+                        std::int64_t, std::optional<Mask>, std::string>;
+
+// Bools have no Storage, bytes of their size have one.
+bool is_bool(const py::array& array) { return array.dtype().kind() == 'b'; }
+
+const MaskBlocks& checked_blocks(const MaskBlocks& blocks, std::int64_t elements) {
+  if (blocks.size() != ceil_div(elements, kMaskBlock)) {
+    throw py::value_error("a mask has " + std::to_string(blocks.size()) + " blocks for " + std::to_string(elements) +
+                          " elements; there is one for every " + std::to_string(kMaskBlock));
+  }
+  return blocks;
+}
+
+// An array that is written whole, in the order of indices of `in`.
+void check_words(const py::array& out, const StridedArray& in, bool channels_last, const char* argument) {
+  StridedArray view;
+  view.dims = static_cast<int>(std::min<py::ssize_t>(out.ndim(), StridedArray::kMaxDims));
+  for (int d = 0; d < view.dims; ++d) {
+    view.shape[static_cast<std::size_t>(d)] = out.shape(d);
+    view.strides[static_cast<std::size_t>(d)] = element_stride(out, d, argument);
+  }
+  view = in_index_order(view, channels_last);
+  if (view.dims != in.dims || view.shape != in.shape) {
+    throw py::value_error(std::string(argument) + " has another shape than x");
+  }
+  if (!is_contiguous(view)) throw py::value_error(std::string(argument) + " does not stand in memory as indices run");
+  if (!out.writeable()) throw py::value_error(std::string(argument) + " is read-only");
+}
+
+QuantizeCall words_call(const py::array& x, py::array& words, std::optional<Mask>& clipped, const Quantizer& quantizer,
+                        bool channels_last) {
+  QuantizeCall call;
+  call.in = in_index_order(strided(x, Accept::kFloats, "quantize_gemms: x"), channels_last);
+  check_words(words, call.in, channels_last, "quantize_gemms: words");
+  call.out_storage = checked_storage(words, Accept::kIntegers, "quantize_gemms: words");
+  call.out = words.mutable_data();
+  if (clipped) {
+    auto& [mask, blocks] = *clipped;
+    check_words(mask, call.in, channels_last, "quantize_gemms: clipped");
+    if (!is_bool(mask)) throw py::type_error("quantize_gemms: clipped is no array of bool");
+    call.clipped = static_cast<std::uint8_t*>(mask.mutable_data());
+    if (blocks) call.clipped_blocks = MaskBlocks(checked_blocks(*blocks, call.in.size())).mutable_data();
+  }
+  call.quantizer = quantizer;
+  return call;
+}
+
+// The first product's part of an array that fills memory, all products' parts within it.
+MutableMatrix first_part(py::array& out, const GemmCall& call, std::int64_t columns, const char* name) {
+  const std::int64_t rows = call.a.rows(), cols = call.b.rows();
+  const StridedArray view = in_memory_order(strided(out, Accept::kBoth, "out"));
+  const std::int64_t last = std::max<std::int64_t>(call.repeat.count - 1, 0) * call.repeat.out + (rows - 1) * columns;
+  const bool whole = call.repeat.count == 1 ? cols == columns && view.size() == rows * cols
+                                            : rows * cols == 0 || (call.repeat.out >= 0 && last + cols <= view.size());
+  if (!whole || !is_contiguous(view)) {
+    throw py::value_error(std::string(name) + ": out must fill memory with " + std::to_string(rows) + " x " +
+                          std::to_string(cols) + " elements, the rows of a and of b, for each product");
+  }
+  if (!out.writeable()) throw py::value_error(std::string(name) + ": out is read-only");
+  return {out.mutable_data(), view.storage, rows, cols, columns, 1};
+}
+
+void set_clear(GemmCall& call, const Mask& clear, const py::array& out) {
+  const auto& [mask, blocks] = clear;
+  bool alike = is_bool(mask) && is_float(call.out.storage) && same_shape(mask, out) && call.repeat.count == 1;
+  for (py::ssize_t d = 0; alike && d < out.ndim(); ++d) {
+    alike = mask.strides(d) * out.itemsize() == out.strides(d) || out.shape(d) == 1;
+  }
+  if (!alike) throw py::value_error("clear must be bools that stand as out, which is the floats of one product");
+  call.clear = static_cast<const bool*>(mask.data());
+  if (blocks) call.clear_blocks = checked_blocks(*blocks, out.size()).data();
+}
+
+// All but the key; `a` with its data.
+GemmCall product_call(const Product& product, const Operand& a, const Operand& b, py::array out,
+                      const std::optional<Int64Array>& bias, std::int64_t index_base, bool count,
+                      const std::optional<Mask>& clear, const char* name) {
+  if (a.depth() != b.depth()) {
+    throw py::value_error(std::string(name) + ": k runs to " + std::to_string(a.depth()) + " in a and to " +
+                          std::to_string(b.depth()) + " in b; they must be equal");
+  }
+  GemmCall call;
+  call.a = a;
+  call.b = b;
+  call.repeat = product.repeat;
+  call.out = first_part(out, call, product.columns, name);
+  call.accumulator = product.accumulator;
+  const std::int64_t biases = call.out.cols + std::max<std::int64_t>(call.repeat.count - 1, 0) * call.repeat.bias;
+  if (bias && bias->size() != biases) {
+    throw py::value_error(std::string(name) + ": bias has " + std::to_string(bias->size()) + " elements for " +
+                          std::to_string(biases) + " columns");
+  }
+  call.bias = bias ? bias->data() : nullptr;
+  call.bias_fl = product.bias_fl;
+  call.output = product.output;
+  call.output_rounds = product.output_rounds;
+  call.index_base = index_base;
+  call.index_row_stride = product.columns;
+  call.count = count;
+  if (clear) set_clear(call, *clear, out);
+  return call;
+}
+
+Product make_product(const Operand& a, const Accumulator& accumulator, int bias_fl, const Quantizer& output,
+                     bool output_rounds, std::int64_t columns, const RepeatFields& repeat) {
+  return {a, accumulator, bias_fl, output, output_rounds, columns, make_repeat(repeat, "Product")};
+}
+
+Events multiply(const Product& product, const BoundOperand& a, const BoundOperand& b, const py::array& out,
+                const std::optional<Int64Array>& bias, std::uint64_t seed, std::uint64_t stream,
+                std::int64_t index_base, bool count, const std::optional<Mask>& clear, const std::string& name) {
+  GemmCall call = product_call(product, a.view, b.view, out, bias, index_base, count, clear, "multiply");
+  call.key = {seed, stream};
+  Events events;
+  {
+    const py::gil_scoped_release unlocked;
+    if (call.repeat.count > 0 && call.out.rows > 0 && call.out.cols > 0) events = gemm(call);
+  }
+  raise_gemm_fault(events.fault, name);
+  return events;
+}
+
+GemmCall linked_call(const Link& link, const QuantizeCall& words) {
+  const auto& [product, b, out, bias, stream, index_base, clear, name] = link;
+  Operand a = product->a;
+  a.data = words.out;
+  a.storage = words.out_storage;
+  GemmCall call = product_call(*product, a, b->view, out, bias, index_base, words.count, clear, "quantize_gemms");
+  call.key = {words.key.seed, stream};
+  return call;
+}
+
+std::vector<Events> quantize_and_multiply(const py::array& x, py::array words, std::optional<Mask> clipped,
+                                          const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream,
+                                          std::int64_t index_offset, bool channels_last, bool count, WordCounts* counts,
+                                          const std::string& name, const std::vector<Link>& products) {
+  QuantizeCall call = words_call(x, words, clipped, quantizer, channels_last);
+  call.key = {seed, stream};
+  call.index_offset = index_offset;
+  call.count = count;
+  call.words = checked_words(counts, call);
+  std::vector<GemmCall> gemms;
+  for (const Link& link : products) gemms.push_back(linked_call(link, call));
+  std::vector<Events> events;
+  {
+    const py::gil_scoped_release unlocked;
+    events = quantize_gemms(call, gemms);
+  }
+  raise_quantize_fault(events.front().fault, name, call.in, channels_last);
+  for (std::size_t i = 0; i < products.size(); ++i) raise_gemm_fault(events[i + 1].fault, std::get<7>(products[i]));
+  return events;
+}
+
+}  // namespace
+
+void register_products(py::module_& m) {
+  py::class_<Product>(m, "Product")
+      .def(py::init(&make_product), py::arg("a"), py::arg("accumulator"), py::arg("bias_fl"), py::arg("output"),
+           py::arg("output_rounds"), py::arg("columns"), py::arg("repeat"));
+
+  m.def("multiply", &multiply, py::arg("product"), py::arg("a"), py::arg("b"), py::arg("out").noconvert(),
+        py::arg("bias").noconvert(), py::arg("seed"), py::arg("stream"), py::arg("index_base"), py::arg("count"),
+        py::arg("clear").noconvert(), py::arg("name"));
+
+  m.def("quantize_gemms", &quantize_and_multiply, py::arg("x").noconvert(), py::arg("words").noconvert(),
+        py::arg("clipped").noconvert(), py::arg("quantizer"), py::arg("seed"), py::arg("stream"),
+        py::arg("index_offset"), py::arg("channels_last"), py::arg("count"), py::arg("counts"), py::arg("name"),
+        py::arg("products").noconvert());
+
+  m.attr("MASK_BLOCK") = kMaskBlock;
+}
+
+}  // namespace fxsim::bindings

@@ -1,0 +1,27 @@
+// A product made some images at a time, as the words of its operand a come to be.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/api.hpp"
+
+namespace fxsim::exact {
+
+class ByImages {
+ public:
+  static constexpr std::int64_t kTogether = 4;
+
+  ByImages() = default;
+  ByImages(const ByImages&) = delete;
+  ByImages& operator=(const ByImages&) = delete;
+  virtual ~ByImages() = default;
+
+  // The share of images first .. first + count - 1, whose words are there, on this thread; others may have other images
+  // meanwhile. Both are multiples of kTogether, but for the end of the batch.
+  virtual void run(std::int64_t first, std::int64_t count, Events& events) = 0;
+
+  // What is left to do once every image had its turn.
+  virtual Events finish() = 0;
+};
+
+}  // namespace fxsim::exact

@@ -1,0 +1,66 @@
+// Words and their products, some images at a time: a product takes words from the second cache.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kernels/generic/gemm.hpp"
+#include "kernels/generic/word_counter.hpp"
+#include "numbers/integers.hpp"
+
+namespace fxsim::generic {
+namespace {
+
+// Images of a batch that are quantized before their products are made: enough words that few are between two of them,
+// and few enough for the second cache beside floats that come and go.
+std::int64_t images_together(std::int64_t image) {
+  constexpr std::int64_t kWords = std::int64_t{1} << 16;
+  constexpr std::int64_t kTogether = exact::ByImages::kTogether;
+  const std::int64_t wanted = ceil_div(kWords / std::max<std::int64_t>(image, 1), kTogether) * kTogether;
+  return std::clamp(wanted, kTogether, WordCounter::kMostImages / kTogether * kTogether);
+}
+
+// Whether the words of the call are the images of a product one after the other.
+bool are_images(const QuantizeCall& words, const GemmCall& product, std::int64_t images) {
+  const Operand& a = product.a;
+  return a.data == words.out && a.pixels.n == images && a.stride_n * images == words.in.size();
+}
+
+}  // namespace
+
+Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products, const isa::Kernels& kernels) {
+  const std::int64_t images = products.empty() ? 0 : products.front().a.pixels.n;
+  std::vector<std::unique_ptr<exact::ByImages>> together;
+  for (const GemmCall& product : products) {
+    const bool possible = images > 0 && are_images(words, product, images);
+    together.push_back(possible ? gemm_by_images(product, kernels) : nullptr);
+  }
+  Made made{.words = {}, .products = std::vector<std::optional<Events>>(products.size())};
+  if (std::ranges::all_of(together, [](const auto& product) { return product == nullptr; })) {
+    made.words = quantize(words, kernels);
+    return made;
+  }
+  std::mutex mutex;
+  const auto use = [&](std::int64_t first, std::int64_t count) {
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      if (together[i] == nullptr) continue;
+      Events events;
+      together[i]->run(first, count, events);
+      const std::lock_guard lock(mutex);
+      Events& all = made.products[i] ? *made.products[i] : made.products[i].emplace();
+      all.merge(events);
+    }
+  };
+  made.words = quantize_images(words, kernels, images, images_together(words.in.size() / images), use);
+  if (made.words.fault.found()) return made;
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    if (together[i] != nullptr) made.products[i]->merge(together[i]->finish());
+  }
+  return made;
+}
+
+}  // namespace fxsim::generic

@@ -1,0 +1,93 @@
+"""A float tensor quantized, and the products that its words enter: one call of the core for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from fxsim.ops import _bridge, _words, executions, records
+from fxsim.ops._execution import execute, tell
+from fxsim.ops._masks import keep_blocks, mask_of, new_mask
+from fxsim.ops._operands import bound
+from fxsim.ops._plan import WordPlan
+from fxsim.ops._publish import Site
+from fxsim.ops._settled import Settled
+from fxsim.ops._word_counts import counts_of
+
+
+class WordProduct(NamedTuple):
+    """A settled call whose operand a is words to come: its other tensors, and where it stands.
+
+    clear: where the elements of a float result become 0.
+    """
+
+    settled: Settled
+    b: Tensor
+    bias: Tensor | None
+    site: Site
+    clear: Tensor | None = None
+
+
+def quantize_and_multiply(
+    x: Tensor, plan: WordPlan, site: Site, products: Sequence[WordProduct], *, channels_last: bool, mask: bool
+) -> tuple[_words.Words, list[Tensor]]:
+    """x as `_words.quantize` gives it in the format's own dtype, and each product's result as `execute` gives it.
+
+    The core makes products while it has the words at hand, unless somebody listens to executions.
+    """
+    alone = all(each.settled.times == 1 for each in products)
+    links = None if executions.listening() else _links(products)
+    if links is None:
+        words = _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=alone)
+        return words, [
+            execute(each.settled, words.values, each.b, each.bias, each.site, clear=each.clear) for each in products
+        ]
+    words = _words.unwritten(x, plan.dtype, channels_last=channels_last, mask=mask)
+    clipped = new_mask(words.clipped) if mask else None
+    count = records.listening()
+    counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
+    events = _bridge.quantize_gemms(
+        x.detach(),
+        words.values,
+        clipped,
+        plan.core,
+        site,
+        links,
+        channels_last=channels_last,
+        count=count,
+        counts=counts,
+    )
+    if clipped is not None:
+        keep_blocks(clipped)
+    if count:
+        _words.tell(x, words, plan, site, events[0], counts)
+        for each, link, happened in zip(products, links, events[1:], strict=True):
+            _tell(each, link, words.values, happened)
+    return words, [_cleared(each, link) for each, link in zip(products, links, strict=True)]
+
+
+def _links(products: Sequence[WordProduct]) -> list[_bridge.Link] | None:
+    """Nothing where there is a call of no product."""
+    links = []
+    for settled, b, bias, site, clear in products:
+        cores = settled.cores
+        if cores is None:
+            return None
+        mask = mask_of(clear) if clear is not None and settled.may_clear(clear) else None
+        links.append(_bridge.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask))
+    return links
+
+
+def _cleared(product: WordProduct, link: _bridge.Link) -> Tensor:
+    return link.out if link.clear is not None or product.clear is None else _words.clear(link.out, product.clear)
+
+
+def _tell(product: WordProduct, link: _bridge.Link, words: Tensor, events: _bridge.Events) -> None:
+    settled, b, bias, site, _ = product
+    if settled.cores is None:
+        return
+    left = bound(words, settled.cores.a)
+    macs = _bridge.count_macs(left, link.b, settled.repeat, counts_of(words), counts_of(b))
+    tell(settled, words, b, bias, link.out, site, events, macs, (words, b))
