@@ -149,8 +149,9 @@ class ExactAcross {
                        own.weights.data() + c, channels_, columns, sums);
         };
         if (rounds_) {
-          sum(kernels_.across->narrow, work.rounder->sums());
-          add_bias(tile, work.rounder->sums());
+          std::int32_t* sums = work.rounder->sums(tile.size());
+          sum(kernels_.across->narrow, sums);
+          add_bias(tile, sums);
           work.rounder->run(tile, events);
         } else if (short_) {
           sum(kernels_.across->narrow, work.sums.data());

@@ -160,14 +160,19 @@ class ExactTiles {
       work.image.fill_matrix(pixels_, layout_, scheme_.image, scheme_.tiles->copies, slab.first, slab.count);
     }
     for (const TileClass& own : classes_) {
+      const Lines lines = image_form_ ? image_lines(layout_, pixels_, *own.y, *own.x, slab) : matrix_lines(slab);
+      const auto for_lines = [&](const auto& run) {
+        for (std::int64_t j = 0; j < lines.count; ++j) run(j * lines.bytes, lines.row + j * lines.rows);
+      };
+      if (rounds_) {
+        for_lines([&](auto line, auto row) { run_rounded(own, lines.pixels, line, row, work, events); });
+        continue;
+      }
       for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
-        const Lines lines = image_form_ ? image_lines(layout_, pixels_, *own.y, *own.x, slab) : matrix_lines(slab);
         if (stores_whole_tiles(panel)) {
           run_lines(own, panel, lines, work);
-          continue;
-        }
-        for (std::int64_t j = 0; j < lines.count; ++j) {
-          run_line(own, panel, lines.pixels, j * lines.bytes, lines.row + j * lines.rows, work, events);
+        } else {
+          for_lines([&](auto line, auto row) { run_line(own, panel, lines.pixels, line, row, work, events); });
         }
       }
     }
@@ -185,7 +190,7 @@ class ExactTiles {
   // Whether a tile's sums, or their carriers, go from its registers to where the result is.
   bool stores_whole_tiles(std::int64_t panel) const {
     const MutableMatrix& out = call_.out;
-    return !rounds_ && plain_.holds && !plain_.counts_carriers && column_stride() == 1 &&
+    return plain_.holds && !plain_.counts_carriers && column_stride() == 1 &&
            (panel + 1) * width_->cols <= columns_.rows() &&
            (out.storage == Storage::kFloat32 || out.storage == Storage::kInt32);
   }
@@ -222,7 +227,6 @@ class ExactTiles {
   // Tiles along a line of pixels that begins `line` bytes into the copy; `row` is the number of its output at x = 0.
   void run_line(const TileClass& own, std::int64_t panel, std::int64_t count, std::int64_t line, std::int64_t row,
                 Workspace& work, Events& events) const {
-    if (rounds_) return run_rounded(own, panel, count, line, row, work, events);
     const std::int64_t rows = tile_rows(*width_, count);
     const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
     for (std::int64_t j = 0; j < count; j += rows) {
@@ -256,27 +260,39 @@ class ExactTiles {
     if (plain_.counts_carriers) events.inexact_carriers += inexact;
   }
 
-  // As many tiles as a block of the rounder takes, then the rounder.
-  void run_rounded(const TileClass& own, std::int64_t panel, std::int64_t count, std::int64_t line, std::int64_t row,
-                   Workspace& work, Events& events) const {
+  // All columns of as many pixels of a line as a block of the rounder takes, or of a tile, then the rounder.
+  void run_rounded(const TileClass& own, std::int64_t count, std::int64_t line, std::int64_t row, Workspace& work,
+                   Events& events) const {
     const std::int64_t rows = tile_rows(*width_, count);
-    const std::int64_t pitch = layout_.x.mul * layout_.pixel_bytes;
-    const std::int64_t column = panel * width_->cols;
-    const std::int64_t columns = std::min<std::int64_t>(width_->cols, columns_.rows() - column);
-    const std::int64_t stretch = generic::kBlock32 / width_->cols / rows * rows;
+    const std::int64_t pitch = own.panels->panels() * width_->cols;
+    const std::int64_t stretch = std::max<std::int64_t>(generic::kBlock32 / pitch / rows, 1) * rows;
+    std::int32_t* sums = work.rounder->sums(stretch * pitch);
     for (std::int64_t first = 0; first < count; first += stretch) {
-      const std::int64_t end = std::min(first + stretch, count);
-      for (std::int64_t j = first; j < end; j += rows) {
-        const TilePlace place{line + j * pitch, pitch, panel, std::min(rows, end - j)};
-        isa::TileCall tile_call;
-        tile_call.sums = work.rounder->sums() + (j - first) * width_->cols;
-        tile_call.out_stride = width_->cols;
-        run_once(*width_, own, work.image, place, tile_call);
+      const std::int64_t pixels = std::min(stretch, count - first);
+      for (std::int64_t panel = 0; panel < own.panels->panels(); ++panel) {
+        sum_stretch(own, panel, first, pixels, line, sums + panel * width_->cols, pitch, work);
       }
-      work.rounder->close_gaps(width_->cols, end - first, columns);
+      work.rounder->close_gaps(pitch, pixels, columns_.rows());
       const std::int64_t at = row + own.x->first + first * own.x->step;
-      work.rounder->run({at, end - first, column, columns, own.x->step}, events);
+      work.rounder->run({at, pixels, 0, columns_.rows(), own.x->step}, events);
     }
+  }
+
+  // The sums of `count` pixels of a line from number `first` on, `pitch` elements apart.
+  void sum_stretch(const TileClass& own, std::int64_t panel, std::int64_t first, std::int64_t count, std::int64_t line,
+                   std::int32_t* sums, std::int64_t pitch, const Workspace& work) const {
+    const std::int64_t rows = tile_rows(*width_, count);
+    const std::int64_t pixel = layout_.x.mul * layout_.pixel_bytes;
+    const std::int64_t whole = count / rows, left = count - whole * rows;
+    isa::TileCall call;
+    call.sums = sums;
+    call.out_stride = pitch;
+    call.tiles = {whole, rows * pixel, rows * pitch};
+    run_once(*width_, own, work.image, {line + first * pixel, pixel, panel, rows}, call);
+    if (left == 0) return;
+    call.sums += whole * rows * pitch;
+    call.tiles.count = 1;
+    run_once(*width_, own, work.image, {line + (first + whole * rows) * pixel, pixel, panel, left}, call);
   }
 
   void run_finished(const TileClass& own, const TilePlace& place, const generic::Tile& tile, Workspace& work,

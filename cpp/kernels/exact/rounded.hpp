@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <iterator>
+#include <vector>
 
 #include "kernels/exact/tile_sums.hpp"
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/round32.hpp"
+#include "numbers/aligned.hpp"
 
 namespace fxsim::exact {
 
@@ -21,13 +23,20 @@ class Rounder {
 
   bool possible() const { return round_.possible(); }
 
-  // Where the sums of a stretch are collected, row by row without gaps; at most generic::kBlock32 of them.
-  std::int32_t* sums() { return sums_.data(); }
+  // Where `count` sums of a stretch are collected, row by row.
+  std::int32_t* sums(std::int64_t count) {
+    if (std::ssize(sums_) < count) {
+      sums_.resize(static_cast<std::size_t>(count));
+      u_.resize(static_cast<std::size_t>(count));
+    }
+    return sums_.data();
+  }
 
   // Of rows that were collected `pitch` apart.
   void close_gaps(std::int64_t pitch, std::int64_t rows, std::int64_t columns) {
     if (columns == pitch) return;
-    for (std::int64_t i = 1; i < rows; ++i) std::copy_n(sums() + i * pitch, columns, sums() + i * columns);
+    std::int32_t* sums = sums_.data();
+    for (std::int64_t i = 1; i < rows; ++i) std::copy_n(sums + i * pitch, columns, sums + i * columns);
   }
 
   // Rounds and stores the collected sums of `tile`.
@@ -40,9 +49,7 @@ class Rounder {
     BlockTally tally;
     for (std::int64_t at = 0; at < tile.size(); at += run) {
       const std::int64_t place = first + at / tile.cols * row_stride;
-      if (!round_.run(sums_.data() + at, run, u_.data() + at, call_.out.data, place, nullptr, tally)) {
-        return run_general(tile, events);
-      }
+      if (!round_run(at, run, place, tally)) return run_general(tile, events);
     }
     if (q.stochastic) events.random_draws += tile.size();
     events.output_overflows += tally.overflows;
@@ -51,10 +58,20 @@ class Rounder {
   }
 
  private:
+  // Sums at, at + 1, ... to neighbours from `place` on.
+  bool round_run(std::int64_t at, std::int64_t count, std::int64_t place, BlockTally& tally) {
+    for (std::int64_t done = 0; done < count; done += generic::kBlock32) {
+      const std::int64_t block = std::min(generic::kBlock32, count - done);
+      const std::int64_t from = at + done;
+      if (!round_.run(sums_.data() + from, block, u_.data() + from, call_.out.data, place + done, nullptr, tally)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   void run_general(const generic::Tile& tile, Events& events) {
-    std::array<std::int64_t, generic::kBlock32> values;
-    for (std::int64_t i = 0; i < tile.size(); ++i)
-      values[static_cast<std::size_t>(i)] = sums_[static_cast<std::size_t>(i)];
+    std::vector<std::int64_t> values(sums_.begin(), sums_.begin() + tile.size());
     generic::Scratch scratch;
     scratch.reserve(tile.size());
     generic::finish_tile(call_, &kernels_, tile, values.data(), fl_, false, scratch, events);
@@ -64,8 +81,8 @@ class Rounder {
   const isa::Kernels& kernels_;
   int fl_;
   generic::Round32<std::int32_t> round_;
-  std::array<std::int32_t, generic::kBlock32> sums_;
-  std::array<std::uint32_t, generic::kBlock32> u_;
+  LineVector<std::int32_t> sums_;
+  std::vector<std::uint32_t> u_;
 };
 
 }  // namespace fxsim::exact
