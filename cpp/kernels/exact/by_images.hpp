@@ -1,4 +1,4 @@
-// A product made some images at a time, as the words of its operand a come to be.
+// A product made some images at a time, or rows of a matrix, as the words of its operand a come to be.
 #pragma once
 
 #include <cstdint>

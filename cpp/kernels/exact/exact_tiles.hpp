@@ -52,23 +52,21 @@ class ExactTiles {
 
   Events run() {
     prepare();
-    const std::vector<Slab> slabs =
-        image_form_ ? image_slabs(pixels_.pixels.n)
-                    : cut_slabs(1, pixels_.rows(), scheme_.image.elements() * layout_.pixel_bytes, kMostMatrixRows);
+    const std::vector<Slab> slabs = slabs_of(image_form_ ? pixels_.pixels.n : pixels_.rows());
     return over_tasks(static_cast<std::int64_t>(slabs.size()),
                       [&](std::int64_t s, Events& events) { run_slab(slabs[static_cast<std::size_t>(s)], events); });
   }
 
-  // For runs by images: whether there is nothing that the words of a could tell.
+  // For runs by images, or by rows of a matrix: whether there is nothing that the words of a could tell.
   bool prepare_for_images() {
-    if (!image_form_ || wide_) return false;
+    if (swapped_ || wide_ || (!image_form_ && !is_matrix(pixels_))) return false;
     prepare();
     return one_sum_;
   }
 
   void run_images(std::int64_t first, std::int64_t count, Events& events) const {
-    for (Slab slab : image_slabs(count)) {
-      slab.n += first;
+    for (Slab slab : slabs_of(count)) {
+      (image_form_ ? slab.n : slab.first) += first;
       run_slab(slab, events);
     }
   }
@@ -83,9 +81,11 @@ class ExactTiles {
     std::optional<Rounder> rounder;
   };
 
-  std::vector<Slab> image_slabs(std::int64_t images) const {
-    const std::int64_t line_bytes = scheme_.image.elements() * layout_.row_bytes * layout_.y.mul;
-    return cut_slabs(images, layout_.y.most_pixels, line_bytes, INT32_MAX);
+  // Of so many images, or rows of a matrix.
+  std::vector<Slab> slabs_of(std::int64_t count) const {
+    const std::int64_t elements = scheme_.image.elements();
+    if (!image_form_) return cut_slabs(1, count, elements * layout_.pixel_bytes, kMostMatrixRows);
+    return cut_slabs(count, layout_.y.most_pixels, elements * layout_.row_bytes * layout_.y.mul, INT32_MAX);
   }
 
   void prepare() {

@@ -15,13 +15,13 @@
 namespace fxsim::generic {
 namespace {
 
-// Images of a batch that are quantized before their products are made: enough words that few are between two of them,
-// and few enough for the second cache beside floats that come and go.
+constexpr std::int64_t kTogether = exact::ByImages::kTogether;
+
+// Images of a batch, or rows of a matrix, that are quantized before their products are made: enough words that few are
+// between two of them, and few enough for the second cache beside floats that come and go.
 std::int64_t images_together(std::int64_t image) {
   constexpr std::int64_t kWords = std::int64_t{1} << 16;
-  constexpr std::int64_t kTogether = exact::ByImages::kTogether;
-  const std::int64_t wanted = ceil_div(kWords / std::max<std::int64_t>(image, 1), kTogether) * kTogether;
-  return std::clamp(wanted, kTogether, WordCounter::kMostImages / kTogether * kTogether);
+  return std::max<std::int64_t>(kWords / std::max<std::int64_t>(image, 1) / kTogether, 1) * kTogether;
 }
 
 // Whether the words of the call are the images of a product one after the other.
@@ -55,7 +55,9 @@ Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> product
       all.merge(events);
     }
   };
-  made.words = quantize_images(words, kernels, images, images_together(words.in.size() / images), use);
+  std::int64_t count = images_together(words.in.size() / images);
+  if (words.words != nullptr) count = std::min(count, WordCounter::kMostImages / kTogether * kTogether);
+  made.words = quantize_images(words, kernels, images, count, use);
   if (made.words.fault.found()) return made;
   for (std::size_t i = 0; i < together.size(); ++i) {
     if (together[i] != nullptr) made.products[i]->merge(together[i]->finish());

@@ -35,15 +35,15 @@ def quantize_and_multiply(
 ) -> tuple[_words.Words, list[Tensor]]:
     """x as `_words.quantize` gives it in the format's own dtype, and each product's result as `execute` gives it.
 
+    Products take images if x is channels last, else the matrix of its last dimension.
     The core makes products while it has the words at hand, unless somebody listens to executions.
     """
     alone = all(each.settled.times == 1 for each in products)
     links = None if executions.listening() else _links(products)
     if links is None:
         words = _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=alone)
-        return words, [
-            execute(each.settled, words.values, each.b, each.bias, each.site, clear=each.clear) for each in products
-        ]
+        a = _operand(words.values, channels_last)
+        return words, [execute(each.settled, a, each.b, each.bias, each.site, clear=each.clear) for each in products]
     words = _words.unwritten(x, plan.dtype, channels_last=channels_last, mask=mask)
     clipped = new_mask(words.clipped) if mask else None
     count = records.listening()
@@ -64,8 +64,13 @@ def quantize_and_multiply(
     if count:
         _words.tell(x, words, plan, site, events[0], counts)
         for each, link, happened in zip(products, links, events[1:], strict=True):
-            _tell(each, link, words.values, happened)
+            _tell(each, link, _operand(words.values, channels_last), happened)
     return words, [_cleared(each, link) for each, link in zip(products, links, strict=True)]
+
+
+def _operand(words: Tensor, channels_last: bool) -> Tensor:
+    """Words as products see them: images, or the rows of a matrix."""
+    return words if channels_last or words.dim() == 2 else words.view(-1, words.shape[-1])
 
 
 def _links(products: Sequence[WordProduct]) -> list[_bridge.Link] | None:

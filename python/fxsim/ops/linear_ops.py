@@ -3,18 +3,20 @@
 # ruff: noqa: ARG001 - all kernels of an op take all arguments of its schema
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from fxsim.formats import Format
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import matrix
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
-from fxsim.ops._plan import bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
+from fxsim.ops._plan import WordPlan, bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
+from fxsim.ops._settled import Strided
+from fxsim.ops._word_products import WordProduct
 from fxsim.ops.linear import batch_of, rows_of
 from fxsim.rng import Role
 
@@ -51,20 +53,21 @@ def linear(
             f"{plan.name}: x has shape {tuple(x.shape)}: accepted is (..., {weight_raw.shape[1]}), the in features"
         )
     here = Forward(plan, layer, "linear", seed, layer_id, int(call), evaluation, index_offset, batch_of(x))
-    raw, clipped = here.quantize_input(x, channels_last=False, mask=mask)
     features = weight_raw.shape[0]
-    settled = forward_plan(plan, x.shape[-1], bias_raw is not None, x.dtype)
-    site = here.site(Role.OUTPUT, _layer.per_sample(x.shape, features))
-    y = _products.linear(
-        rows_of(raw),
+    rows = math.prod(x.shape[:-1]), x.shape[-1]
+    settled = _products.settle_linear(
+        Strided(rows, (rows[1], 1)),
+        Strided.of(weight_raw),
         plan.activation.format,
-        weight_raw,
         plan.weight,
-        _layer.int64(bias_raw),
-        settled,
-        site,
+        bias_raw is not None,
+        forward_plan(plan, x.shape[-1], bias_raw is not None, x.dtype),
         x.dtype,
+        False,
     )
+    site = here.site(Role.OUTPUT, _layer.per_sample(x.shape, features))
+    product = WordProduct(settled, weight_raw, _layer.int64(bias_raw), site)
+    (raw, clipped), y = here.multiply_input(x, product, channels_last=False, mask=mask)
     return y if x.dim() == 2 else y.view(*x.shape[:-1], features), raw, clipped
 
 
@@ -88,36 +91,50 @@ def linear_backward(
     here = Backward(plan, layer, "linear", seed, layer_id, int(call), index_offset, batch_of(x_raw), grad.dtype)
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, grad, x_raw, weight_raw, needs)
+        grad_x = here.straight_through(grad_x, x_clipped)
     else:
-        words = here.quantize_grad(grad, plan.grad_output, channels_last=False)
+        clear = rows_of(x_clipped) if plan.clips else None
         grad_x, grad_weight, grad_bias = _integer_gradients(
-            here, words, plan.grad_output.format, x_raw, weight_raw, needs
+            here, plan.grad_output, grad, x_raw, weight_raw, clear, needs
         )
     return (
-        here.straight_through(grad_x, x_clipped),
+        here.nothing() if grad_x is None else grad_x,
         here.straight_through(grad_weight, weight_clipped),
         here.straight_through(grad_bias, bias_clipped),
     )
 
 
 def _integer_gradients(
-    here: Backward, words: Tensor, g_format: Format, x_raw: Tensor, weight_raw: Tensor, needs: list[bool]
+    here: Backward,
+    output: WordPlan,
+    grad: Tensor,
+    x_raw: Tensor,
+    weight_raw: Tensor,
+    clear: Tensor | None,
+    needs: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    layer, dtype = here.plan, here.dtype
-    g, x = rows_of(words), rows_of(x_raw)
-    x_format, w_format = layer.activation.format, layer.weight
-    grad_x = grad_weight = grad_bias = None
+    layer, dtype, form, x = here.plan, here.dtype, output.format, rows_of(x_raw)
+    rows, features = x.shape[0], weight_raw.shape[0]
+    like = Strided((rows, features), (features, 1))
+    products = []
     if needs[0]:
+        plan = dgrad_plan(layer, form, features, dtype)
+        weight = Strided.of(weight_raw)
+        settled = _products.settle_linear(like, weight, form, layer.weight, False, plan, dtype, True)
         site = here.site(Role.GRAD_INPUT, _layer.per_sample(x_raw.shape, x_raw.shape[-1]))
-        plan = dgrad_plan(layer, g_format, g.shape[1], dtype)
-        product = _products.linear(g, g_format, weight_raw, w_format, None, plan, site, dtype, transposed=True)
-        grad_x = product if x_raw.dim() == 2 else product.view(x_raw.shape)
+        products.append(WordProduct(settled, weight_raw, None, site, clear))
     if needs[1]:
-        plan = wgrad_plan(layer, g_format, g.shape[0], dtype)
-        grad_weight = _products.linear_wgrad(g, g_format, x, x_format, plan, here.site(Role.GRAD_WEIGHT), dtype)
+        plan = wgrad_plan(layer, form, rows, dtype)
+        settled = _products.settle_linear_wgrad(like, Strided.of(x), form, layer.activation.format, plan, dtype)
+        products.append(WordProduct(settled, x, None, here.site(Role.GRAD_WEIGHT)))
+    words, results = here.multiply_grad(grad, output, products, channels_last=False)
+    grad_weight = results.pop() if needs[1] else None
+    grad_x = results.pop().view(x_raw.shape) if needs[0] else None
+    grad_bias = None
     if needs[2]:
-        plan = bias_grad_plan(layer, g_format, g.shape[0], dtype)
-        grad_bias = _products.bias_grad(matrix(g.t(), g_format), g, plan, here.site(Role.GRAD_BIAS), dtype)
+        g = rows_of(words)
+        plan = bias_grad_plan(layer, form, rows, dtype)
+        grad_bias = _products.bias_grad(matrix(g.t(), form), g, plan, here.site(Role.GRAD_BIAS), dtype)
     return grad_x, grad_weight, grad_bias
 
 
