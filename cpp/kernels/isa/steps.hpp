@@ -60,6 +60,10 @@ inline constexpr std::int64_t kMeasured = 64;
 using RowMeasure = void (*)(const std::uint8_t* values, std::int64_t count, bool is_signed, std::int64_t stride,
                             std::int32_t* squares, std::int32_t* sums);
 
+// Of `fours` rows of quads, as many as a kMeasured holds at most: the sum of squares of each of `width` columns, a
+// multiple of the lanes.
+using QuadSquares = void (*)(const std::byte* quads, std::int64_t fours, std::int64_t width, std::int32_t* squares);
+
 // words[k] <- the group of two words that meets byte k of a quad of columns: int8(values[k] ^ 0x80) or the byte itself,
 // times 2^shift, in the lower word for bytes 0 and 1, in the upper one for bytes 2 and 3. count: a multiple of
 // kMeasured.
@@ -84,6 +88,7 @@ struct WordSteps {
   WordTile tiles[kWordTiles];  // widest first
   WordListRun list[2][2];      // whether `lowest` is used, whether steps are counted
   RowMeasure measure;
+  QuadSquares squares;
   RowWords widen;
 };
 

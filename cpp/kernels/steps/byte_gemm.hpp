@@ -96,11 +96,13 @@ class ByteGemm {
         rule_(rule),
         tile_(choose_tile(steps_, call.b.rows())),
         vectors_(tile_.cols / steps_.lanes),
+        rows_(first_vectors(tile_.byte_rows, vectors_)),
         depth_(quad_depth(call.a.depth())),
         choices_(static_cast<std::size_t>(ceil_div(depth_, kBlocks[0]))) {}
 
   Events run() {
-    columns_.fill(call_.b, steps_, tile_.cols, call_.a.format.is_signed);
+    const isa::Copies* copies = kernels_.bytes == nullptr ? nullptr : kernels_.bytes->copies;
+    columns_.fill(call_.b, steps_, copies, tile_.cols, call_.a.format.is_signed);
     constexpr std::int64_t kPanelBytes = 1 << 19;
     const std::int64_t block_rows = depth_ * kMostRows <= kPanelBytes ? kMostRows : kMostRows / 2;
     return over_row_blocks(call_.out.rows, block_rows, [this](std::int64_t first, std::int64_t rows, Events& events) {
@@ -141,6 +143,13 @@ class ByteGemm {
   bool never_leaves(const Work& work, std::int64_t g) const {
     const std::int64_t reach = work.rows.norms.longest() * columns_.group(g).norms.longest();
     return reach <= std::min(highest(), -lowest());
+  }
+
+  // The bits of the first vector of every row of a tile.
+  static std::uint32_t first_vectors(std::int64_t rows, std::int64_t vectors) {
+    std::uint32_t bits = 0;
+    for (std::int64_t i = 0; i < rows; ++i) bits |= std::uint32_t{1} << i * vectors;
+    return bits;
   }
 
   std::int64_t highest() const { return call_.accumulator.inner->format.raw_max(); }
@@ -242,14 +251,15 @@ class ByteGemm {
     for (std::int64_t j = 0; j < vectors_; ++j) {
       list.columns = columns_.at(g, k) + j * steps_.lanes * 4;
       int listed = 0;
-      for (std::int64_t row = 0; row < work.padded; ++row) {
-        const std::int64_t bit = row % tile_.byte_rows * vectors_ + j;
-        if ((work.stayed[row / tile_.byte_rows] >> bit & 1) == 0) continue;
-        list.rows[listed] = work.rows.words(row, steps_, rule_) + k;
-        list.held[listed] = work.held + row * tile_.cols + j * steps_.lanes;
-        if (++listed < isa::kListed) continue;
-        overflows += kernel(list);
-        listed = 0;
+      for (std::int64_t first = 0; first < work.padded; first += tile_.byte_rows) {
+        for (std::uint32_t left = work.stayed[first / tile_.byte_rows] & rows_ << j; left != 0; left &= left - 1) {
+          const std::int64_t row = first + std::countr_zero(left) / vectors_;
+          list.rows[listed] = work.rows.words(row, steps_, rule_) + k;
+          list.held[listed] = work.held + row * tile_.cols + j * steps_.lanes;
+          if (++listed < isa::kListed) continue;
+          overflows += kernel(list);
+          listed = 0;
+        }
       }
       if (listed > 0) overflows += step_short(list, kernel, listed);
     }
@@ -272,6 +282,7 @@ class ByteGemm {
   WordRule rule_;
   const isa::WordTile& tile_;
   std::int64_t vectors_;
+  std::uint32_t rows_;
   std::int64_t depth_;
   ByteColumns columns_;
   std::vector<Choice> choices_;

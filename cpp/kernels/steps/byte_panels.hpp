@@ -5,9 +5,11 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "kernels/generic/gather.hpp"
+#include "kernels/isa/copies.hpp"
 #include "kernels/isa/steps.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/steps/word_rule.hpp"
@@ -136,13 +138,15 @@ class ByteRows {
 // taken back by.
 class ByteColumns {
  public:
-  void fill(const Operand& o, const isa::WordSteps& steps, std::int64_t width, bool rows_are_higher) {
+  // copies: of the instruction set, if it has any.
+  void fill(const Operand& o, const isa::WordSteps& steps, const isa::Copies* copies, std::int64_t width,
+            bool rows_are_higher) {
     width_ = width;
     depth_ = quad_depth(o.depth());
     const std::int64_t groups = ceil_div(o.rows(), width);
     bytes_.resize(static_cast<std::size_t>(groups * width * depth_));
     groups_.resize(static_cast<std::size_t>(groups));
-    parallel_for(groups, [&](std::int64_t g) { fill_group(o, steps, g, rows_are_higher ? 128 : 0); });
+    parallel_for(groups, [&](std::int64_t g) { fill_group(o, steps, copies, g, rows_are_higher ? 128 : 0); });
   }
 
   struct Group {
@@ -156,23 +160,17 @@ class ByteColumns {
   const std::byte* at(std::int64_t g, std::int64_t k) const { return bytes_.data() + (g * depth_ + k) * width_; }
 
  private:
-  void fill_group(const Operand& o, const isa::WordSteps& steps, std::int64_t g, std::int32_t higher) {
+  void fill_group(const Operand& o, const isa::WordSteps& steps, const isa::Copies* copies, std::int64_t g,
+                  std::int32_t higher) {
     Group& group = groups_[static_cast<std::size_t>(g)];
     group.norms.resize(width_, o.depth());
     const std::int64_t blocks = ceil_div(o.depth(), kShortest);
     std::vector<std::int32_t> sums(static_cast<std::size_t>(blocks * width_), 0);
-    LineVector<std::int8_t> row(static_cast<std::size_t>(blocks * kShortest), 0);
-    const std::int64_t first = g * width_;
-    std::byte* out = bytes_.data() + first * depth_;
-    for (std::int64_t c = 0; c < width_; ++c) {
-      if (first + c < o.rows()) {
-        generic::gather<std::int8_t>(o, first + c, 0, o.depth(), 0, row.data());
-        steps.measure(reinterpret_cast<const std::uint8_t*>(row.data()), blocks * kShortest, true, width_,
-                      group.norms.squares() + c, sums.data() + c);
-      } else {
-        std::fill(row.begin(), row.end(), std::int8_t{0});
-      }
-      for (std::int64_t k = 0; k < depth_; k += 4) __builtin_memcpy(out + k * width_ + c * 4, row.data() + k, 4);
+    const bool whole = (g + 1) * width_ <= o.rows() && o.depth() % 4 == 0;
+    if (copies != nullptr && whole && o.storage == Storage::kInt8 && is_matrix(o) && o.stride_n == 1) {
+      join_group(o, steps, *copies, g, group.norms.squares(), sums.data());
+    } else {
+      gather_group(o, steps, g, group.norms.squares(), sums.data());
     }
     group.norms.finish();
     group.whole_compensation.assign(static_cast<std::size_t>(width_), 0);
@@ -185,6 +183,37 @@ class ByteColumns {
       for (std::int64_t b = 0; b < blocks; ++b) {
         add_scaled(sums.data() + b * width_, higher, group.compensation[level].data() + b / together * width_);
       }
+    }
+  }
+
+  // Columns that are neighbours: quads are joined row by row.
+  void join_group(const Operand& o, const isa::WordSteps& steps, const isa::Copies& copies, std::int64_t g,
+                  std::int32_t* squares, std::int32_t* sums) {
+    const auto* from = static_cast<const std::int8_t*>(o.data) + g * width_;
+    std::byte* out = bytes_.data() + g * width_ * depth_;
+    for (std::int64_t k = 0; k < depth_; k += kShortest) {
+      const std::int64_t fours = std::min(kShortest, depth_ - k) / 4, at = k / kShortest * width_;
+      std::byte* quads = out + k * width_;
+      copies.join_rows(from + k * o.stride_c, o.stride_c, fours, width_, reinterpret_cast<std::uint32_t*>(quads),
+                       width_, sums + at);
+      steps.squares(quads, fours, width_, squares + at);
+    }
+  }
+
+  void gather_group(const Operand& o, const isa::WordSteps& steps, std::int64_t g, std::int32_t* squares,
+                    std::int32_t* sums) {
+    LineVector<std::int8_t> row(static_cast<std::size_t>(ceil_div(o.depth(), kShortest) * kShortest), 0);
+    const std::int64_t first = g * width_;
+    std::byte* out = bytes_.data() + first * depth_;
+    for (std::int64_t c = 0; c < width_; ++c) {
+      if (first + c < o.rows()) {
+        generic::gather<std::int8_t>(o, first + c, 0, o.depth(), 0, row.data());
+        steps.measure(reinterpret_cast<const std::uint8_t*>(row.data()), std::ssize(row), true, width_, squares + c,
+                      sums + c);
+      } else {
+        std::fill(row.begin(), row.end(), std::int8_t{0});
+      }
+      for (std::int64_t k = 0; k < depth_; k += 4) __builtin_memcpy(out + k * width_ + c * 4, row.data() + k, 4);
     }
   }
 

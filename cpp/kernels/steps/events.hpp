@@ -75,6 +75,9 @@ class Outputs {
     const double step = std::ldexp(1.0, -call_.output.format.fl);
     with_storage(out.storage, out.data, [&](const auto* data) {
       auto* to = const_cast<std::remove_const_t<std::remove_pointer_t<decltype(data)>>*>(data) + at;
+      if constexpr (std::is_same_v<std::remove_pointer_t<decltype(to)>, T>) {
+        if (out.col_stride == 1) return void(std::copy_n(held, tile.cols, to));
+      }
       if (out.col_stride == 1) {
         for (std::int64_t j = 0; j < tile.cols; ++j) store_element(held[j], step, to[j]);
       } else {
