@@ -23,9 +23,6 @@ namespace {
 
 constexpr std::int64_t kBlock = kBlock32;
 
-// Random bits that are made at once: between two of them few enough values are read that the processor reads ahead.
-constexpr std::int64_t kDrawn = 512;
-
 // The first element that is no number, and the first infinity.
 struct NonFinite {
   std::int64_t nan = -1;
@@ -95,7 +92,7 @@ class QuantizeRange {
     first_ = first;
     for (std::int64_t at = start, count = 0; at < end; at += count) {
       // Blocks end where groups of random bits do.
-      count = std::min(block_ - (call_.index_offset + at) % block_, end - at);
+      count = std::min(kBlock - (call_.index_offset + at) % kBlock, end - at);
       block(at, count, result);
     }
   }
@@ -113,7 +110,7 @@ class QuantizeRange {
 
   void block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
     const Quantizer& q = call_.quantizer;
-    prefetch(start + block_);
+    prefetch(start + kBlock);
     if (q.stochastic) {
       fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
                        kernels_.philox);
@@ -152,7 +149,7 @@ class QuantizeRange {
   bool write_narrow(const Narrow* values, std::int64_t start, std::int64_t count, BlockTally& tally) {
     std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
     void* out = advanced(out_, call_.out_storage, start - first_);
-    const bool lines = count == block_ && start % isa::kStreamLine == 0;
+    const bool lines = count == kBlock && start % isa::kStreamLine == 0;
     const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
     void* words = past ? static_cast<void*>(raw_.data()) : out;
     if (!narrow_.run(values, count, u_.data(), words, 0, mask_past ? clipped_.data() : clipped, tally)) return false;
@@ -207,7 +204,6 @@ class QuantizeRange {
   const std::int64_t element_bytes_ = static_cast<std::int64_t>(element_bytes(call_.out_storage));
   void* out_ = nullptr;
   std::int64_t first_ = 0;
-  const std::int64_t block_ = call_.quantizer.stochastic ? kDrawn : kBlock;
   const bool streams_words_;
   const bool streams_mask_ = streams(kernels_, call_.clipped, size_, kTooLargeMask);
   Round32<Narrow> narrow_;
