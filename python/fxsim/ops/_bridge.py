@@ -1,16 +1,15 @@
 """The way into the compiled core: torch tensors in, their memory handed over as NumPy views, nothing copied.
 
-With `_operands`, the only importer of `fxsim._core`. Everything the core needs as an object is made once per distinct
-value.
+With `_operands` and `_core_products`, the only importer of `fxsim._core`. Everything the core needs as an object is made
+once per distinct value.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,23 +18,21 @@ from torch import Tensor
 
 from fxsim import _core
 from fxsim.accumulator import Resolved
-from fxsim.ops._operands import CoreView, Repeat
+from fxsim.ops._operands import Repeat
 from fxsim.rounding import Quantizer, Stochastic
 
 Events = _core.Events
 MacCounts = _core.MacCounts
 Operand = _core.Operand
 WordCounts = _core.WordCounts
-Product = _core.Product
-MASK_BLOCK: Final = _core.MASK_BLOCK
 CoreQuantizer = _core.Quantizer
 CoreAccumulator = _core.Accumulator
 
-_WORD: Final = (1 << 64) - 1
+WORD: Final = (1 << 64) - 1
 
 
 @lru_cache(maxsize=1)
-def _share_threads() -> None:
+def share_threads() -> None:
     """Let the core run on torch's own thread pool, so that `torch.set_num_threads` holds for both."""
     suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
     library = Path(torch.__file__).parent / "lib" / f"libtorch_cpu.{suffix}"
@@ -102,7 +99,7 @@ def gemm(
     Raises:
         OverflowError: an overflow under mode "error"; an exact result beyond 64 bits. `out` is then meaningless.
     """
-    _share_threads()
+    share_threads()
     return _core.gemm(
         a,
         b,
@@ -112,8 +109,8 @@ def gemm(
         bias_fl=bias_fl,
         output=output,
         output_rounds=output_rounds,
-        seed=seed & _WORD,
-        stream=stream & _WORD,
+        seed=seed & WORD,
+        stream=stream & WORD,
         index_base=index_base,
         index_row_stride=index_row_stride,
         count=count,
@@ -143,14 +140,14 @@ def quantize(
         ValueError: an element is NaN.
         OverflowError: an overflow under mode "error"; an infinity under "error" or "wrap".
     """
-    _share_threads()
+    share_threads()
     return _core.quantize(
         x,
         out,
         clipped,
         quantizer,
-        seed=seed & _WORD,
-        stream=stream & _WORD,
+        seed=seed & WORD,
+        stream=stream & WORD,
         index_offset=index_offset,
         channels_last=channels_last,
         count=count,
@@ -159,139 +156,9 @@ def quantize(
     )
 
 
-def product(
-    a: CoreView,
-    accumulator: CoreAccumulator,
-    bias_fl: int,
-    output: CoreQuantizer,
-    output_rounds: bool,
-    columns: int,
-    repeat: Repeat,
-) -> Product:
-    """What `gemm` is told of products but for their tensors; results have `columns` from one row to the next."""
-    return Product(a, accumulator, bias_fl, output, output_rounds, columns, repeat)
-
-
-class Place(Protocol):
-    """Where a call stands: its random stream, the index of its first element, the name errors begin with."""
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def stream(self) -> int: ...
-    @property
-    def index_offset(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-
-
-class Mask(NamedTuple):
-    """A bool tensor, and of each MASK_BLOCK elements in memory, if known, whether any may be true."""
-
-    where: Tensor
-    blocks: npt.NDArray[np.uint8] | None
-
-
-class Link(NamedTuple):
-    """A product of words to come: its other operand, its result, its bias, its place, where the result becomes 0."""
-
-    product: Product
-    b: Operand
-    out: Tensor
-    bias: Tensor | None
-    place: Place
-    clear: Mask | None
-
-
-def multiply(
-    product: Product,
-    a: Operand,
-    b: Operand,
-    out: Tensor,
-    bias: Tensor | None,
-    place: Place,
-    clear: Mask | None,
-    *,
-    count: bool,
-) -> Events:
-    """Fill `out`, which fills memory row by row, with products of a and b.
-
-    `bias` is int64, one for each column. `clear` stands as `out`, floats of a single product, which become 0 there.
-
-    Raises:
-        OverflowError: as `gemm`.
-    """
-    _share_threads()
-    return _core.multiply(
-        product,
-        a,
-        b,
-        out.numpy(),
-        None if bias is None else bias.numpy(),
-        place.seed & _WORD,
-        place.stream & _WORD,
-        place.index_offset,
-        count,
-        _given(clear),
-        place.name,
-    )
-
-
-def quantize_gemms(
-    x: Tensor,
-    words: Tensor,
-    clipped: Mask | None,
-    quantizer: CoreQuantizer,
-    place: Place,
-    products: Sequence[Link],
-    *,
-    channels_last: bool,
-    count: bool,
-    counts: WordCounts | None,
-) -> list[Events]:
-    """Fill `words` and `clipped` as `quantize` does, and the outputs of products that take these words, as `multiply`.
-
-    Blocks of `clipped` are given as zeros. Events are those of the quantization, then one of each product.
-
-    Raises:
-        ValueError, OverflowError: as `quantize` and `gemm`.
-    """
-    _share_threads()
-    return _core.quantize_gemms(
-        x.numpy(),
-        words.numpy(),
-        _given(clipped),
-        quantizer,
-        place.seed & _WORD,
-        place.stream & _WORD,
-        place.index_offset,
-        channels_last,
-        count,
-        counts,
-        place.name,
-        [
-            (
-                own,
-                b,
-                out.numpy(),
-                None if bias is None else bias.numpy(),
-                at.stream & _WORD,
-                at.index_offset,
-                _given(clear),
-                at.name,
-            )
-            for own, b, out, bias, at, clear in products
-        ],
-    )
-
-
-def _given(mask: Mask | None) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8] | None] | None:
-    return None if mask is None else (mask.where.numpy(), mask.blocks)
-
-
 def clear(values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> None:
     """values, float32 or float64, become 0 where `mask`; both contiguous."""
-    _share_threads()
+    share_threads()
     _core.clear(values, mask)
 
 
@@ -315,15 +182,15 @@ def requantize(
     Raises:
         OverflowError: an overflow under mode "error".
     """
-    _share_threads()
+    share_threads()
     return _core.requantize(
         raw.numpy(),
         fl,
         out.numpy(),
         None,
         quantizer,
-        seed=seed & _WORD,
-        stream=stream & _WORD,
+        seed=seed & WORD,
+        stream=stream & WORD,
         index_offset=index_offset,
         channels_last=channels_last,
         count=count,
@@ -355,7 +222,7 @@ def batch_norm_relu(
     All float32; images (N, C, H, W) in channels-last memory. With `measure`, `statistics` (2, C) become mean and
     variance of x, and the running ones, if given, move towards them; else they are what to normalise with.
     """
-    _share_threads()
+    share_threads()
     _core.batch_norm_relu(
         x.numpy(force=True),
         _array(weight),
@@ -389,7 +256,7 @@ def batch_norm_relu_backward(
     grad_bias: Tensor,
 ) -> None:
     """Fill the gradients. y and grad_residual are given together, where a residual was added before a ReLU."""
-    _share_threads()
+    share_threads()
     _core.batch_norm_relu_backward(
         grad.numpy(force=True),
         x.numpy(force=True),
@@ -414,7 +281,7 @@ def count_macs(
 
     of_a, of_b: counts of all the words that an operand shows; those of other words in its place are not used.
     """
-    _share_threads()
+    share_threads()
     return _core.count_macs(a, b, repeat, of_a, of_b)
 
 

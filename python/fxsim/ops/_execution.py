@@ -6,7 +6,7 @@ from typing import Final
 
 from torch import Tensor
 
-from fxsim.ops import _bridge, _words, executions, records
+from fxsim.ops import _bridge, _core_products, _words, executions, records
 from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
 from fxsim.ops._masks import mask_of
@@ -48,7 +48,7 @@ def execute(
         if listening:  # before the product, which then finds its operands in the cache
             macs = _bridge.count_macs(left, right, settled.repeat, counts_of(a), counts_of(b))
         mask = mask_of(clear) if clear is not None and at_once else None
-        events = _bridge.multiply(cores.product, left, right, out, bias, site, mask, count=listening)
+        events = _core_products.multiply(cores.product, left, right, out, bias, site, mask, count=listening)
     if listening or executions.listening():
         tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
     return out if clear is None or at_once else _words.clear(out, clear)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fxsim.ops._attached import Attached
-from fxsim.ops._bridge import MASK_BLOCK, Mask
+from fxsim.ops._core_products import MASK_BLOCK, Mask
 
 _BLOCKS: Final[Attached[npt.NDArray[np.uint8]]] = Attached()
 

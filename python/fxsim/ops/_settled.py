@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias, final
 import torch
 from torch import Tensor
 
-from fxsim.ops import _bridge
+from fxsim.ops import _core_products
 from fxsim.ops._geometry import Pair, View, strides_of
 from fxsim.ops._operands import ONCE, CoreView, Repeat, core_view
 from fxsim.ops._plan import GemmPlan
@@ -58,7 +58,7 @@ class Result(NamedTuple):
 class Cores(NamedTuple):
     """Products that are alike as the core takes them, but for their tensors: all there is, and the first's operands."""
 
-    product: _bridge.Product
+    product: _core_products.Product
     a: CoreView
     b: CoreView
 
@@ -117,7 +117,7 @@ def settle(
     batch = _batch(bare, stand_ins[0], stand_ins[1], stand_ins[2], bias, 0)
     first = batch.at(0)
     a_view, b_view, repeat = core_view(*first.a[1:]), core_view(*first.b[1:]), repeat_of(batch, first)
-    product = _bridge.product(
+    product = _core_products.product(
         a_view, plan.accumulator, plan.bias_fl, plan.output, plan.output_rounds, place.columns, repeat
     )
     seen = first.a.elements * times, first.b.elements * times

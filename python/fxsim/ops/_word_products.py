@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fxsim.ops import _bridge, _words, executions, records
+from fxsim.ops import _bridge, _core_products, _words, executions, records
 from fxsim.ops._execution import execute, tell
 from fxsim.ops._masks import keep_blocks, mask_of, new_mask
 from fxsim.ops._operands import bound
@@ -48,7 +48,7 @@ def quantize_and_multiply(
     clipped = new_mask(words.clipped) if mask else None
     count = records.listening()
     counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
-    events = _bridge.quantize_gemms(
+    events = _core_products.quantize_gemms(
         x.detach(),
         words.values,
         clipped,
@@ -73,7 +73,7 @@ def _operand(words: Tensor, channels_last: bool) -> Tensor:
     return words if channels_last or words.dim() == 2 else words.view(-1, words.shape[-1])
 
 
-def _links(products: Sequence[WordProduct]) -> list[_bridge.Link] | None:
+def _links(products: Sequence[WordProduct]) -> list[_core_products.Link] | None:
     """Nothing where there is a call of no product."""
     links = []
     for settled, b, bias, site, clear in products:
@@ -81,15 +81,15 @@ def _links(products: Sequence[WordProduct]) -> list[_bridge.Link] | None:
         if cores is None:
             return None
         mask = mask_of(clear) if clear is not None and settled.may_clear(clear) else None
-        links.append(_bridge.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask))
+        links.append(_core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask))
     return links
 
 
-def _cleared(product: WordProduct, link: _bridge.Link) -> Tensor:
+def _cleared(product: WordProduct, link: _core_products.Link) -> Tensor:
     return link.out if link.clear is not None or product.clear is None else _words.clear(link.out, product.clear)
 
 
-def _tell(product: WordProduct, link: _bridge.Link, words: Tensor, events: _bridge.Events) -> None:
+def _tell(product: WordProduct, link: _core_products.Link, words: Tensor, events: _bridge.Events) -> None:
     settled, b, bias, site, _ = product
     if settled.cores is None:
         return
