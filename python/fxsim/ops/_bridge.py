@@ -1,7 +1,7 @@
 """The way into the compiled core: torch tensors in, their memory handed over as NumPy views, nothing copied.
 
-With `_operands` and `_core_products`, the only importer of `fxsim._core`. Everything the core needs as an object is made
-once per distinct value.
+With `_operands` and `_core_products`, the only importer of `fxsim._core`. Everything the core needs as an object is
+made once per distinct value.
 """
 
 from __future__ import annotations
