@@ -13,7 +13,15 @@ from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import matrix
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
-from fxsim.ops._plan import WordPlan, bias_grad_plan, dgrad_plan, forward_plan, layer_plan, wgrad_plan
+from fxsim.ops._plan import (
+    WordPlan,
+    bias_grad_plan,
+    check_float,
+    dgrad_plan,
+    forward_plan,
+    layer_plan,
+    wgrad_plan,
+)
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
 from fxsim.ops._word_products import WordProduct
@@ -53,6 +61,7 @@ def linear(
             f"{plan.name}: x has shape {tuple(x.shape)}: accepted is (..., {weight_raw.shape[1]}), the in features"
         )
     here = Forward(plan, layer, "linear", seed, layer_id, int(call), evaluation, index_offset, batch_of(x))
+    check_float(plan.name, "x", x.dtype)
     features = weight_raw.shape[0]
     rows = math.prod(x.shape[:-1]), x.shape[-1]
     settled = _products.settle_linear(
