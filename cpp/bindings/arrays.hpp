@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "numbers/array.hpp"
 
@@ -74,28 +73,6 @@ inline StridedArray in_index_order(StridedArray view, bool channels_last) {
   const auto end = view.dims;
   std::rotate(view.shape.begin() + 1, view.shape.begin() + 2, view.shape.begin() + end);
   std::rotate(view.strides.begin() + 1, view.strides.begin() + 2, view.strides.begin() + end);
-  return view;
-}
-
-// Whether elements stand in memory in the view's C order, without gaps; none always do.
-inline bool is_contiguous(const StridedArray& view) {
-  if (view.size() == 0) return true;
-  std::int64_t stride = 1;
-  for (auto d = static_cast<std::size_t>(view.dims); d-- > 0;) {
-    if (view.shape[d] != 1 && view.strides[d] != stride) return false;
-    stride *= view.shape[d];
-  }
-  return true;
-}
-
-// The view with its axes as they follow each other in memory.
-inline StridedArray in_memory_order(StridedArray view) {
-  for (std::size_t i = 1; i < static_cast<std::size_t>(view.dims); ++i) {
-    for (std::size_t j = i; j > 0 && view.strides[j] > view.strides[j - 1]; --j) {
-      std::swap(view.strides[j], view.strides[j - 1]);
-      std::swap(view.shape[j], view.shape[j - 1]);
-    }
-  }
   return view;
 }
 

@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "bindings/checks.hpp"
 #include "bindings/faults.hpp"
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
-#include "bindings/words.hpp"
 #include "kernels/api.hpp"
 #include "kernels/clear.hpp"
 #include "kernels/macs.hpp"
@@ -36,20 +36,13 @@ Events gemm_kernel(const BoundOperand& a, const BoundOperand& b, py::array out, 
                    const std::optional<Int64Array>& bias, int bias_fl, const Quantizer& output, bool output_rounds,
                    std::uint64_t seed, std::uint64_t stream, std::int64_t index_base, std::int64_t index_row_stride,
                    bool count, const std::string& name) {
-  if (a.view.depth() != b.view.depth()) {
-    throw py::value_error("gemm: k runs to " + std::to_string(a.view.depth()) + " in a and to " +
-                          std::to_string(b.view.depth()) + " in b; they must be equal");
-  }
-  if (bias && bias->size() != b.view.rows()) {
-    throw py::value_error("gemm: bias has " + std::to_string(bias->size()) + " elements for " +
-                          std::to_string(b.view.rows()) + " columns");
-  }
+  check_depths(a.view, b.view, "gemm");
   GemmCall call;
   call.a = a.view;
   call.b = b.view;
   call.out = output_matrix(out, a.view, b.view);
   call.accumulator = accumulator;
-  call.bias = bias ? bias->data() : nullptr;
+  call.bias = checked_bias(bias, call.out.cols, "gemm");
   call.bias_fl = bias_fl;
   call.output = output;
   call.output_rounds = output_rounds;
@@ -85,7 +78,7 @@ Events run_quantize(const py::array& in, Accept accept, int fl, py::array& out, 
   call.key = {seed, stream};
   call.index_offset = index_offset;
   call.count = count;
-  call.words = checked_words(words, call);
+  call.words = checked_words(words, out);
   Events events;
   {
     const py::gil_scoped_release unlocked;

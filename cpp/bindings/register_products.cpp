@@ -6,10 +6,10 @@
 #include <tuple>
 #include <vector>
 
+#include "bindings/checks.hpp"
 #include "bindings/faults.hpp"
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
-#include "bindings/words.hpp"
 #include "kernels/api.hpp"
 
 namespace fxsim::bindings {
@@ -99,10 +99,7 @@ void set_clear(GemmCall& call, const Mask& clear, const py::array& out) {
 GemmCall product_call(const Product& product, const Operand& a, const Operand& b, py::array out,
                       const std::optional<Int64Array>& bias, std::int64_t index_base, bool count,
                       const std::optional<Mask>& clear, const char* name) {
-  if (a.depth() != b.depth()) {
-    throw py::value_error(std::string(name) + ": k runs to " + std::to_string(a.depth()) + " in a and to " +
-                          std::to_string(b.depth()) + " in b; they must be equal");
-  }
+  check_depths(a, b, name);
   GemmCall call;
   call.a = a;
   call.b = b;
@@ -110,11 +107,7 @@ GemmCall product_call(const Product& product, const Operand& a, const Operand& b
   call.out = first_part(out, call, product.columns, name);
   call.accumulator = product.accumulator;
   const std::int64_t biases = call.out.cols + std::max<std::int64_t>(call.repeat.count - 1, 0) * call.repeat.bias;
-  if (bias && bias->size() != biases) {
-    throw py::value_error(std::string(name) + ": bias has " + std::to_string(bias->size()) + " elements for " +
-                          std::to_string(biases) + " columns");
-  }
-  call.bias = bias ? bias->data() : nullptr;
+  call.bias = checked_bias(bias, biases, name);
   call.bias_fl = product.bias_fl;
   call.output = product.output;
   call.output_rounds = product.output_rounds;
@@ -162,7 +155,7 @@ std::vector<Events> quantize_and_multiply(const py::array& x, py::array words, s
   call.key = {seed, stream};
   call.index_offset = index_offset;
   call.count = count;
-  call.words = checked_words(counts, call);
+  call.words = checked_words(counts, words);
   std::vector<GemmCall> gemms;
   for (const Link& link : products) gemms.push_back(linked_call(link, call));
   std::vector<Events> events;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace fxsim {
 
@@ -73,6 +74,28 @@ struct StridedArray {
     return product;
   }
 };
+
+// Whether elements stand in memory in the view's C order, without gaps; none always do.
+inline bool is_contiguous(const StridedArray& view) {
+  if (view.size() == 0) return true;
+  std::int64_t stride = 1;
+  for (auto d = static_cast<std::size_t>(view.dims); d-- > 0;) {
+    if (view.shape[d] != 1 && view.strides[d] != stride) return false;
+    stride *= view.shape[d];
+  }
+  return true;
+}
+
+// The view with its axes as they follow each other in memory.
+inline StridedArray in_memory_order(StridedArray view) {
+  for (std::size_t i = 1; i < static_cast<std::size_t>(view.dims); ++i) {
+    for (std::size_t j = i; j > 0 && view.strides[j] > view.strides[j - 1]; --j) {
+      std::swap(view.strides[j], view.strides[j - 1]);
+      std::swap(view.shape[j], view.shape[j - 1]);
+    }
+  }
+  return view;
+}
 
 // A matrix that a kernel writes; strides count elements.
 struct MutableMatrix {

@@ -43,7 +43,7 @@ class ExactOuter {
       : call_(call),
         kernels_(kernels),
         finisher_(call, kernels),
-        scheme_(scheme_of(call, kernels, written)),
+        scheme_(narrow_outer_scheme(kernels, call.a.depth(), call.b, call.a, written)),
         outer_(scheme_.tiles->outer),
         left_layout_(layout_of(call.a)),
         right_layout_(layout_of(call.b)),
@@ -68,7 +68,7 @@ class ExactOuter {
   }
 
   // For runs by images: whether the words of a would tell nothing that saves time.
-  bool may_run_images() const { return call_.a.format.wl <= kByte || scheme_.tiles == kernels_.bytes; }
+  bool may_run_images() const { return call_.a.format.wl <= 8 || scheme_.tiles == kernels_.bytes; }
 
   void run_images(std::int64_t first, std::int64_t count) {
     std::vector<Slab> slabs = image_slabs(count);
@@ -86,16 +86,6 @@ class ExactOuter {
   }
 
  private:
-  static constexpr int kByte = 8;
-
-  // Words are looked at, bytes are narrow enough.
-  static Scheme scheme_of(const GemmCall& call, const isa::Kernels& kernels, bool written) {
-    Operand image = call.b, columns = call.a;
-    if (image.format.wl > kByte) take_used_bits(image, image.format.magnitude_bits());
-    if (columns.format.wl > kByte && written) take_used_bits(columns, columns.format.magnitude_bits());
-    return choose_outer_scheme(kernels, image.format, columns.format, call.a.depth());
-  }
-
   // What one thread works with.
   struct Partial {
     Interleaved left;

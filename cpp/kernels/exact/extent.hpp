@@ -24,13 +24,7 @@ inline StridedArray memory_of(const Operand& o) {
   StridedArray array{.data = o.data, .storage = o.storage, .dims = 4};
   array.shape = {o.pixels.n, o.map_y.size, o.map_x.size, o.taps.c};
   array.strides = {o.stride_n, o.stride_y, o.stride_x, o.stride_c};
-  for (std::size_t i = 1; i < 4; ++i) {
-    for (std::size_t j = i; j > 0 && array.strides[j] > array.strides[j - 1]; --j) {
-      std::swap(array.strides[j], array.strides[j - 1]);
-      std::swap(array.shape[j], array.shape[j - 1]);
-    }
-  }
-  return generic::merged(array);
+  return generic::merged(in_memory_order(array));
 }
 
 // Every set bit of any magnitude: v of a value that is not negative, -1 - v of one that is.
@@ -108,6 +102,15 @@ inline void narrow(const isa::Kernels& kernels, std::int64_t depth, Operand& ima
   } else if (kernels.bytes != nullptr && fits_signed(columns.format, 1)) {
     take_used_bits(image, image.format.is_signed ? kByte : kByte + 1);
   }
+}
+
+// The same for a weight gradient, whose columns are gradients: the scheme of what is left.
+inline Scheme narrow_outer_scheme(const isa::Kernels& kernels, std::int64_t depth, Operand image, Operand columns,
+                                  bool written) {
+  constexpr int kByte = 8;
+  if (image.format.wl > kByte) take_used_bits(image, image.format.magnitude_bits());
+  if (columns.format.wl > kByte && written) take_used_bits(columns, columns.format.magnitude_bits());
+  return choose_outer_scheme(kernels, image.format, columns.format, depth);
 }
 
 }  // namespace fxsim::exact

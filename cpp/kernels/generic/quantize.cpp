@@ -214,10 +214,25 @@ class QuantizeRange {
   alignas(isa::kStreamLine) std::array<std::uint8_t, kBlock> clipped_;
 };
 
-Events sum_up(const std::vector<QuantizeResult>& results) {
+// Calls run(task, range, result) for every task of 0 .. tasks - 1, on all threads.
+template <class Element, class F>
+Events over_ranges(const QuantizeCall& call, const StridedArray& in, const isa::Kernels& kernels, bool past,
+                   std::int64_t tasks, const F& run) {
+  std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
+  parallel_for(tasks, [&](std::int64_t task) {
+    QuantizeRange<Element> range(call, in, kernels, past);
+    run(task, range, results[static_cast<std::size_t>(task)]);
+    range.close();
+  });
   QuantizeResult total;
   for (const QuantizeResult& own : results) total.merge(own);
   return total.reported();
+}
+
+// Writes what a counter asks for where it wants it.
+template <class Element>
+auto stretches(QuantizeRange<Element>& range, QuantizeResult& result) {
+  return [&](std::int64_t start, std::int64_t end, void* out) { range.run(start, end, out, start, result); };
 }
 
 template <class Element>
@@ -225,24 +240,17 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
   constexpr std::int64_t kTask = 32 * kBlock;
   const StridedArray in = merged(call.in);
   const std::int64_t size = in.size();
-  std::optional<WordCounter> counter;
-  if (call.words != nullptr) {
-    counter.emplace(*call.words, call.out, call.out_storage, kernels, streams_words(call, size, kernels));
+  if (call.words == nullptr) {
+    return over_ranges<Element>(call, in, kernels, true, ceil_div(size, kTask),
+                                [&](std::int64_t task, auto& range, QuantizeResult& result) {
+                                  range.run(task * kTask, std::min(size, (task + 1) * kTask), call.out, 0, result);
+                                });
   }
-  const std::int64_t tasks = counter ? counter->tasks() : ceil_div(size, kTask);
-  std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
-  parallel_for(tasks, [&](std::int64_t task) {
-    QuantizeRange<Element> range(call, in, kernels, !counter);  // counted words go past them by way of the counter
-    QuantizeResult& result = results[static_cast<std::size_t>(task)];
-    if (counter) {
-      counter->run(task,
-                   [&](std::int64_t start, std::int64_t end, void* out) { range.run(start, end, out, start, result); });
-    } else {
-      range.run(task * kTask, std::min(size, (task + 1) * kTask), call.out, 0, result);
-    }
-    range.close();
-  });
-  return sum_up(results);
+  // Counted words go past the caches by way of the counter.
+  WordCounter counter(*call.words, call.out, call.out_storage, kernels, streams_words(call, size, kernels));
+  return over_ranges<Element>(
+      call, in, kernels, false, counter.tasks(),
+      [&](std::int64_t task, auto& range, QuantizeResult& result) { counter.run(task, stretches(range, result)); });
 }
 
 template <class Element>
@@ -252,22 +260,16 @@ Events quantize_images_as(const QuantizeCall& call, const isa::Kernels& kernels,
   const std::int64_t image = in.size() / images;
   std::optional<WordCounter> counter;
   if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, kernels, false);
-  const std::int64_t tasks = ceil_div(images, together);
-  std::vector<QuantizeResult> results(static_cast<std::size_t>(tasks));
-  parallel_for(tasks, [&](std::int64_t task) {
-    const std::int64_t first = task * together, end = std::min(images, first + together);
-    QuantizeResult& result = results[static_cast<std::size_t>(task)];
-    QuantizeRange<Element> range(call, in, kernels, false);
-    if (counter) {
-      counter->run_images(
-          first, end, [&](std::int64_t from, std::int64_t to, void* out) { range.run(from, to, out, from, result); });
-    } else {
-      range.run(first * image, end * image, call.out, 0, result);
-    }
-    range.close();
-    if (!result.reported().fault.found()) use(first, end - first);
-  });
-  return sum_up(results);
+  return over_ranges<Element>(call, in, kernels, false, ceil_div(images, together),
+                              [&](std::int64_t task, auto& range, QuantizeResult& result) {
+                                const std::int64_t first = task * together, end = std::min(images, first + together);
+                                if (counter) {
+                                  counter->run_images(first, end, stretches(range, result));
+                                } else {
+                                  range.run(first * image, end * image, call.out, 0, result);
+                                }
+                                if (!result.reported().fault.found()) use(first, end - first);
+                              });
 }
 
 // Calls f with a value of the type that elements are taken as.

@@ -34,12 +34,12 @@ bool are_images(const QuantizeCall& words, const GemmCall& product, std::int64_t
 
 Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products, const isa::Kernels& kernels) {
   const std::int64_t images = products.empty() ? 0 : products.front().a.pixels.n;
-  std::vector<std::unique_ptr<exact::ByImages>> together;
-  for (const GemmCall& product : products) {
-    const bool possible = images > 0 && are_images(words, product, images);
-    together.push_back(possible ? gemm_by_images(product, kernels) : nullptr);
-  }
   Made made{.words = {}, .products = std::vector<std::optional<Events>>(products.size())};
+  std::vector<std::unique_ptr<exact::ByImages>> together(products.size());
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    if (images > 0 && are_images(words, products[i], images)) together[i] = gemm_by_images(products[i], kernels);
+    if (together[i] != nullptr) made.products[i].emplace();
+  }
   if (std::ranges::all_of(together, [](const auto& product) { return product == nullptr; })) {
     made.words = quantize(words, kernels);
     return made;
@@ -51,8 +51,7 @@ Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> product
       Events events;
       together[i]->run(first, count, events);
       const std::lock_guard lock(mutex);
-      Events& all = made.products[i] ? *made.products[i] : made.products[i].emplace();
-      all.merge(events);
+      made.products[i]->merge(events);
     }
   };
   std::int64_t count = images_together(words.in.size() / images);
