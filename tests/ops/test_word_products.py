@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ NUMERICS = {
 
 
 def apart(*_: object) -> None:
-    """In place of `_links`: every call has to be made by itself."""
+    """In place of `_linked`: every call has to be made by itself."""
 
 
 def run(numerics: fx.Numerics, shape: tuple[int, ...], kernel: int, stride: int, groups: int = 1) -> Gradients:
@@ -62,7 +63,7 @@ def both(of: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, A
     """What comes of calls together, and apart."""
     together = of()
     with monkeypatch.context() as patched:
-        patched.setattr(_word_products, "_links", apart)
+        patched.setattr(_word_products, "_linked", apart)
         return together, of()
 
 
@@ -78,14 +79,40 @@ def test_calls_together_give_the_bits_of_calls_apart(
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
 
 
+@pytest.mark.parametrize("isa", fx.isa.available()[1:])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("shape", [(70, 8, 31, 33), (2, 3, 200, 190), (300, 1, 3, 3)])
 def test_so_they_do_in_blocks_of_images_and_on_threads(
-    threads: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    isa: str, threads: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fx.isa.force(isa)
     torch.set_num_threads(threads)
     together, alone = both(lambda: run(NUMERICS["8 bits"], shape, 3, 1), monkeypatch)
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+
+
+@pytest.mark.parametrize("isa", fx.isa.available())
+@pytest.mark.parametrize("name", NUMERICS)
+@pytest.mark.parametrize("shape", [(37, 24), (900, 120), (5, 7, 24), (24,), (0, 24), (3, 0, 24)])
+@pytest.mark.parametrize("counted", [False, True])
+def test_so_they_do_of_matrices(
+    isa: str, name: str, shape: tuple[int, ...], counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fx.isa.force(isa)
+
+    def linear() -> tuple[list[Tensor], list[records.OpRecord]]:
+        torch.manual_seed(len(shape))
+        layer = fx.nn.Linear(shape[-1], 10, numerics=NUMERICS[name], seed=3)
+        x = (torch.randn(shape) * 4).requires_grad_()
+        found: list[records.OpRecord] = []
+        with records.listen(found.append) if counted else nullcontext():
+            y = layer(x)
+            gradients = torch.autograd.grad(y, [x, *layer.parameters()], torch.randn(y.shape))
+        return [y.detach(), *gradients], found
+
+    (together, told), (alone, told_alone) = both(linear, monkeypatch)
+    assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+    assert told == told_alone
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 1, 1)])

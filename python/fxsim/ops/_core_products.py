@@ -11,23 +11,9 @@ from torch import Tensor
 
 from fxsim import _core
 from fxsim.ops import _bridge
-from fxsim.ops._operands import CoreView, Repeat
 
 Product = _core.Product
 MASK_BLOCK: Final = _core.MASK_BLOCK
-
-
-def product(
-    a: CoreView,
-    accumulator: _bridge.CoreAccumulator,
-    bias_fl: int,
-    output: _bridge.CoreQuantizer,
-    output_rounds: bool,
-    columns: int,
-    repeat: Repeat,
-) -> Product:
-    """What `gemm` is told of products but for their tensors; results have `columns` from one row to the next."""
-    return Product(a, accumulator, bias_fl, output, output_rounds, columns, repeat)
 
 
 class Place(Protocol):

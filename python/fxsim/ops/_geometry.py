@@ -6,6 +6,7 @@ element, or that it falls on padding or between strides.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, final
@@ -232,3 +233,8 @@ def conv_shape(
     return Conv(
         n, c, co, (size[0], size[1]), (kernel[0], kernel[1]), (out[0], out[1]), stride, padding, dilation, groups
     )
+
+
+def rows_of(data: Tensor) -> Tensor:
+    """All leading dimensions made one; a view where strides allow it."""
+    return data if data.dim() == 2 else data.reshape(math.prod(data.shape[:-1]), data.shape[-1])

@@ -117,7 +117,7 @@ def settle(
     batch = _batch(bare, stand_ins[0], stand_ins[1], stand_ins[2], bias, 0)
     first = batch.at(0)
     a_view, b_view, repeat = core_view(*first.a[1:]), core_view(*first.b[1:]), repeat_of(batch, first)
-    product = _core_products.product(
+    product = _core_products.Product(
         a_view, plan.accumulator, plan.bias_fl, plan.output, plan.output_rounds, place.columns, repeat
     )
     seen = first.a.elements * times, first.b.elements * times

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from fxsim.ops import _bridge, _core_products, _words, executions, records
 from fxsim.ops._execution import execute, tell
+from fxsim.ops._geometry import rows_of
 from fxsim.ops._masks import keep_blocks, mask_of, new_mask
-from fxsim.ops._operands import bound
+from fxsim.ops._operands import CoreView, bound
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site
 from fxsim.ops._settled import Settled
@@ -30,6 +31,14 @@ class WordProduct(NamedTuple):
     clear: Tensor | None = None
 
 
+class _Linked(NamedTuple):
+    """A product, the view its words are seen through, and what the core is told of it."""
+
+    product: WordProduct
+    view: CoreView
+    link: _core_products.Link
+
+
 def quantize_and_multiply(
     x: Tensor, plan: WordPlan, site: Site, products: Sequence[WordProduct], *, channels_last: bool, mask: bool
 ) -> tuple[_words.Words, list[Tensor]]:
@@ -39,8 +48,8 @@ def quantize_and_multiply(
     The core makes products while it has the words at hand, unless somebody listens to executions.
     """
     alone = all(each.settled.times == 1 for each in products)
-    links = None if executions.listening() else _links(products)
-    if links is None:
+    linked = None if executions.listening() else _linked(products)
+    if linked is None:
         words = _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=alone)
         a = _operand(words.values, channels_last)
         return words, [execute(each.settled, a, each.b, each.bias, each.site, clear=each.clear) for each in products]
@@ -54,7 +63,7 @@ def quantize_and_multiply(
         clipped,
         plan.core,
         site,
-        links,
+        [each.link for each in linked],
         channels_last=channels_last,
         count=count,
         counts=counts,
@@ -63,36 +72,38 @@ def quantize_and_multiply(
         keep_blocks(clipped)
     if count:
         _words.tell(x, words, plan, site, events[0], counts)
-        for each, link, happened in zip(products, links, events[1:], strict=True):
-            _tell(each, link, _operand(words.values, channels_last), happened)
-    return words, [_cleared(each, link) for each, link in zip(products, links, strict=True)]
+        a = _operand(words.values, channels_last)
+        for each, happened in zip(linked, events[1:], strict=True):
+            _tell(each, a, happened)
+    return words, [_cleared(each) for each in linked]
 
 
 def _operand(words: Tensor, channels_last: bool) -> Tensor:
     """Words as products see them: images, or the rows of a matrix."""
-    return words if channels_last or words.dim() == 2 else words.view(-1, words.shape[-1])
+    return words if channels_last else rows_of(words)
 
 
-def _links(products: Sequence[WordProduct]) -> list[_core_products.Link] | None:
+def _linked(products: Sequence[WordProduct]) -> list[_Linked] | None:
     """Nothing where there is a call of no product."""
-    links = []
-    for settled, b, bias, site, clear in products:
+    linked = []
+    for product in products:
+        settled, b, bias, site, clear = product
         cores = settled.cores
         if cores is None:
             return None
         mask = mask_of(clear) if clear is not None and settled.may_clear(clear) else None
-        links.append(_core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask))
-    return links
+        link = _core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask)
+        linked.append(_Linked(product, cores.a, link))
+    return linked
 
 
-def _cleared(product: WordProduct, link: _core_products.Link) -> Tensor:
-    return link.out if link.clear is not None or product.clear is None else _words.clear(link.out, product.clear)
+def _cleared(linked: _Linked) -> Tensor:
+    """The result, cleared here where the core could not do it."""
+    out, clear = linked.link.out, linked.product.clear
+    return out if linked.link.clear is not None or clear is None else _words.clear(out, clear)
 
 
-def _tell(product: WordProduct, link: _core_products.Link, words: Tensor, events: _bridge.Events) -> None:
-    settled, b, bias, site, _ = product
-    if settled.cores is None:
-        return
-    left = bound(words, settled.cores.a)
-    macs = _bridge.count_macs(left, link.b, settled.repeat, counts_of(words), counts_of(b))
+def _tell(linked: _Linked, words: Tensor, events: _bridge.Events) -> None:
+    (settled, b, bias, site, _), view, link = linked
+    macs = _bridge.count_macs(bound(words, view), link.b, settled.repeat, counts_of(words), counts_of(b))
     tell(settled, words, b, bias, link.out, site, events, macs, (words, b))

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._conv2d_plan import BackwardCall, Window, backward_call, forward_call
-from fxsim.ops._geometry import Conv, matrix, output_size
+from fxsim.ops._geometry import Conv, matrix, output_size, rows_of
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import WordPlan, bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
 from fxsim.ops._word_products import WordProduct
-from fxsim.ops.linear import rows_of
 from fxsim.rng import Role
 
 

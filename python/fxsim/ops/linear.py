@@ -9,6 +9,7 @@ from torch import Tensor
 from fxsim.accumulator import Accumulator
 from fxsim.formats import Format
 from fxsim.ops import _arguments, _geometry, _products
+from fxsim.ops._geometry import rows_of
 from fxsim.ops._plan import ONE
 from fxsim.ops.records import Pass
 from fxsim.rng import Key
@@ -162,11 +163,6 @@ def bias_grad(
     )
     site = _arguments.site(name, Pass.WGRAD, key, index_offset, batch_of(grad.raw))
     return FixedTensor._trusted(_products.bias_grad(columns, grad.raw, plan, site, plan.dtype), plan.result)
-
-
-def rows_of(data: Tensor) -> Tensor:
-    """All leading dimensions made one; a view where strides allow it."""
-    return data if data.dim() == 2 else data.reshape(math.prod(data.shape[:-1]), data.shape[-1])
 
 
 def batch_of(data: Tensor) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fxsim.ops import _layer, _products, _words, records
-from fxsim.ops._geometry import matrix
+from fxsim.ops._geometry import matrix, rows_of
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
 from fxsim.ops._plan import (
@@ -25,7 +25,7 @@ from fxsim.ops._plan import (
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
 from fxsim.ops._word_products import WordProduct
-from fxsim.ops.linear import batch_of, rows_of
+from fxsim.ops.linear import batch_of
 from fxsim.rng import Role
 
 
