@@ -44,10 +44,6 @@ std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site sit
 void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,
                       std::uint32_t* out, PhiloxFill fill) {
   const std::int64_t group = std::int64_t{kPhiloxLanes} * philox_fields(bits);
-  const std::uint64_t offset = site_bits(site, ordinal);
-  const auto first = [&](std::int64_t index) {
-    return static_cast<std::uint64_t>(index / group) * kPhiloxLanes + offset;
-  };
   std::array<std::uint32_t, 16 * kPhiloxLanes> scratch;
   std::int64_t done = 0;
   while (done < count) {
@@ -55,11 +51,11 @@ void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, in
     const std::int64_t within = index % group;
     const std::int64_t whole = within == 0 ? (count - done) / group : 0;
     if (whole > 0) {
-      fill(key, first(index), whole, bits, out + done);
+      fill(key, first_block(index, bits, site, ordinal), whole, bits, out + done);
       done += whole * group;
       continue;
     }
-    fill(key, first(index), 1, bits, scratch.data());
+    fill(key, first_block(index, bits, site, ordinal), 1, bits, scratch.data());
     const std::int64_t take = std::min(group - within, count - done);
     std::copy_n(scratch.data() + within, take, out + done);
     done += take;

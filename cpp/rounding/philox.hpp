@@ -27,14 +27,36 @@ constexpr std::uint64_t site_bits(Site site, std::int64_t ordinal) {
   return (static_cast<std::uint64_t>(ordinal) << kOrdinalBit) + (static_cast<std::uint64_t>(site) << 61);
 }
 
+inline constexpr int kPhiloxRounds = 10;
+inline constexpr std::uint64_t kPhiloxFirst = 0xD2511F53;
+inline constexpr std::uint64_t kPhiloxSecond = 0xCD9E8D57;
+
+// Of every round, each in 64 bits as vector code reads them.
+struct RoundKeys {
+  std::uint64_t first[kPhiloxRounds];
+  std::uint64_t second[kPhiloxRounds];
+};
+
+constexpr RoundKeys round_keys(std::uint64_t seed) {
+  RoundKeys keys{};
+  auto first = static_cast<std::uint32_t>(seed);
+  auto second = static_cast<std::uint32_t>(seed >> 32);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    keys.first[round] = first;
+    keys.second[round] = second;
+    first += 0x9E3779B9;
+    second += 0xBB67AE85;
+  }
+  return keys;
+}
+
 constexpr PhiloxBlock philox4x32(PhiloxBlock c, std::uint32_t key0, std::uint32_t key1) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0];
-    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ key0, static_cast<std::uint32_t>(p1),
-         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ key1, static_cast<std::uint32_t>(p0)};
-    key0 += 0x9E3779B9;
-    key1 += 0xBB67AE85;
+  const RoundKeys keys = round_keys(std::uint64_t{key1} << 32 | key0);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const std::uint64_t p0 = kPhiloxFirst * c[0];
+    const std::uint64_t p1 = kPhiloxSecond * c[2];
+    c = {static_cast<std::uint32_t>(p1 >> 32 ^ c[1] ^ keys.first[round]), static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32 ^ c[3] ^ keys.second[round]), static_cast<std::uint32_t>(p0)};
   }
   return c;
 }
@@ -50,6 +72,12 @@ std::uint32_t random_bits(const Key& key, std::int64_t index, int bits, Site sit
 using PhiloxFill = void (*)(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
 
 void philox_scalar(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out);
+
+// The block that element `index` takes, the first of a group of elements; all of the group's take it and those after.
+constexpr std::uint64_t first_block(std::int64_t index, int bits, Site site, std::int64_t ordinal) {
+  return static_cast<std::uint64_t>(index / (kPhiloxLanes * philox_fields(bits))) * kPhiloxLanes +
+         site_bits(site, ordinal);
+}
 
 // U of elements start .. start + count - 1.
 void fill_random_bits(const Key& key, std::int64_t start, std::int64_t count, int bits, Site site, std::int64_t ordinal,

@@ -11,28 +11,6 @@
 namespace fxsim::isa {
 namespace {
 
-inline constexpr int kPhiloxRounds = 10;
-inline constexpr std::uint64_t kPhiloxFirst = 0xD2511F53;
-inline constexpr std::uint64_t kPhiloxSecond = 0xCD9E8D57;
-
-struct RoundKeys {
-  std::uint64_t first[kPhiloxRounds];
-  std::uint64_t second[kPhiloxRounds];
-};
-
-inline RoundKeys round_keys(std::uint64_t seed) {
-  RoundKeys keys;
-  auto first = static_cast<std::uint32_t>(seed);
-  auto second = static_cast<std::uint32_t>(seed >> 32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    keys.first[round] = first;
-    keys.second[round] = second;
-    first += 0x9E3779B9;
-    second += 0xBB67AE85;
-  }
-  return keys;
-}
-
 // The rounds from number kFrom on, of kSets vectors of counters.
 template <class Ops, int kFrom, int kSets>
 [[gnu::always_inline]] inline void philox_rounds(const RoundKeys& keys, typename Ops::Vector (&c0)[kSets],

@@ -12,6 +12,7 @@
 #include "kernels/api.hpp"
 #include "kernels/generic/elements.hpp"
 #include "kernels/generic/gemm.hpp"
+#include "kernels/generic/one_pass.hpp"
 #include "kernels/generic/round32.hpp"
 #include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
@@ -58,6 +59,16 @@ struct QuantizeResult {
   }
 };
 
+// bytes[i] <- bit i, of `count` bits, a multiple of eight.
+inline void bytes_of_bits(const std::uint8_t* bits, std::int64_t count, std::uint8_t* bytes) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101, kDiagonal = 0x8040201008040201;
+  for (std::int64_t i = 0; i < count / 8; ++i) {
+    const std::uint64_t own = bits[i] * kOnes & kDiagonal;
+    const std::uint64_t eight = (own + 0x7F * kOnes) >> 7 & kOnes;
+    for (int byte = 0; byte < 8; ++byte) bytes[8 * i + byte] = static_cast<std::uint8_t>(eight >> (8 * byte));
+  }
+}
+
 // Half of a second cache of today. Masks are read a whole backward later, words sooner.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
 
@@ -84,6 +95,7 @@ class QuantizeRange {
         in_(in),
         kernels_(kernels),
         streams_words_(past && streams_words(call, in.size(), kernels)),
+        one_pass_(kernels, call.quantizer, scale(), call.out_storage, look(), call.key),
         narrow_(kernels, call.quantizer, scale(), call.out_storage, call.count) {}
 
   // Words first, first + 1, ... go to `out`.
@@ -108,8 +120,16 @@ class QuantizeRange {
     return std::is_floating_point_v<Element> ? fl : fl - call_.fl;
   }
 
+  isa::Look look() const {
+    if (call_.count) return isa::Look::kAll;
+    return call_.clipped == nullptr ? isa::Look::kNothing : isa::Look::kOutside;
+  }
+
   void block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
     const Quantizer& q = call_.quantizer;
+    if constexpr (std::is_same_v<Element, float>) {
+      if (pass_block(start, count, result.events)) return;
+    }
     prefetch(start + kBlock);
     if (q.stochastic) {
       fill_random_bits(call_.key, call_.index_offset + start, count, q.random_bits, Site::kOutput, 0, u_.data(),
@@ -125,6 +145,31 @@ class QuantizeRange {
     if (std::is_same_v<Element, float> || !direct_ || start + kBlock > size_) return;
     const auto* from = static_cast<const char*>(in_.data) + start * static_cast<std::int64_t>(sizeof(Element));
     for (std::size_t at = 0; at < kBlock * sizeof(Element); at += 64) __builtin_prefetch(from + at, 0, 2);
+  }
+
+  bool pass_block(std::int64_t start, std::int64_t count, Events& events) {
+    if (!one_pass_.possible() || !direct_ || count != kBlock) return false;
+    const auto* values = static_cast<const float*>(in_.data) + start;
+    BlockTally tally;
+    void* out = advanced(out_, call_.out_storage, start - first_);
+    const bool past = streams_words_ && start % isa::kStreamLine == 0;
+    void* words = past ? static_cast<void*>(raw_.data()) : out;
+    if (!one_pass_.run(values, call_.index_offset + start, words, tally)) return false;
+    if (past) kernels_.streaming->lines(words, count * element_bytes_, out);
+    if (call_.clipped != nullptr) write_mask(start, tally.clipped > 0);
+    if (call_.quantizer.stochastic) events.random_draws += count;
+    add(tally, start, count, events);
+    return true;
+  }
+
+  // Of a whole block. It does not go past the caches: nothing is left to do meanwhile.
+  void write_mask(std::int64_t start, bool any) {
+    std::uint8_t* mask = call_.clipped + start;
+    if (any) {
+      bytes_of_bits(one_pass_.outside(), kBlock, mask);
+    } else {
+      std::fill_n(mask, kBlock, std::uint8_t{0});
+    }
   }
 
   bool narrow_block(std::int64_t start, std::int64_t count, Events& events) {
@@ -206,6 +251,7 @@ class QuantizeRange {
   std::int64_t first_ = 0;
   const bool streams_words_;
   const bool streams_mask_ = streams(kernels_, call_.clipped, size_, kTooLargeMask);
+  OnePass one_pass_;
   Round32<Narrow> narrow_;
   std::array<std::uint32_t, kBlock> u_;
   std::array<Narrow, kBlock> narrow_values_;

@@ -55,84 +55,139 @@ bool any_bit_of(Words v, std::uint32_t mask) {
   return (any & mask) != 0;
 }
 
-// The mark for "does not fit" and integers from 2^30 on are refused. They are looked for after the rounding, where one
-// was found that is not inside: no shift brings them below 2^30 shifted as far. What is added to the others fits.
-template <class Ops, class Rounding, bool kCounts>
-bool convert_short(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
-                   std::int32_t* rounded, Counts32* counts) {
+// Words of a vector of products with a power of two; `scaled`, the products, and `on_grid` differ where the grid was
+// missed.
+template <class Ops>
+struct RoundedVector {
+  using Floats = decltype(Ops::broadcast(0.0F));
+
+  typename Ops::Words words;
+  Floats scaled, on_grid;
+};
+
+// Of short words (round32.hpp). The mark for "does not fit" is not lost while words beyond 2^30 in units of
+// 2^-fraction_bits() are refused: no shift brings it below, and what is added to the others fits.
+template <class Ops, class Rounding>
+class ShortWay {
   using Words = typename Ops::Words;
-  const int bits = scale.bits;
-  constexpr bool kConverts = kIsConversion<Rounding>;
-  const auto factor = Ops::broadcast(static_cast<float>(kConverts ? scale.factor / (1 << bits) : scale.factor));
-  const std::uint32_t integer = ~std::uint32_t{0} << bits;
-  Words beyond{};
+  static constexpr bool kConverts = kIsConversion<Rounding>;
+
+ public:
+  [[gnu::always_inline]] explicit ShortWay(const Scale32& scale)
+      : bits_(scale.bits),
+        integer_(~std::uint32_t{0} << scale.bits),
+        factor_(Ops::broadcast(static_cast<float>(kConverts ? scale.factor / (1 << scale.bits) : scale.factor))) {}
+
+  int fraction_bits() const { return kConverts ? 0 : bits_; }
+
+  [[gnu::always_inline]] RoundedVector<Ops> round(const float* values, Words draw) const {
+    const auto scaled = Ops::multiply(values, factor_);
+    if constexpr (kConverts) {
+      const Words words = Ops::template integers<Rounding::direction>(scaled);
+      return {words, scaled, Ops::floats(words)};
+    } else {
+      const Words words = Ops::template integers<Direction::kDown>(scaled);
+      return {Ops::shift(words + Rounding::addend(draw), bits_), scaled, Ops::floats(words & integer_)};
+    }
+  }
+
+ private:
+  int bits_;
+  std::uint32_t integer_;
+  typename RoundedVector<Ops>::Floats factor_;
+};
+
+// Of split words where at most kMostBits bits of the fraction decide, and only an adder asks for them. From the floor
+// up to a float the difference is exact, but for floats between -1/2 and 0, where it is rounded down to a multiple of
+// 2^-24: the same bits. A word that does not fit, a mark of -2^31, is moved by at most 2^30.
+template <class Ops, class Rounding>
+class SplitWay {
+  using Words = typename Ops::Words;
+
+ public:
+  static constexpr int kMostBits = 24;
+
+  [[gnu::always_inline]] explicit SplitWay(const Scale32& scale)
+      : bits_(bits_of(scale)),
+        factor_(Ops::broadcast(static_cast<float>(scale.factor))),
+        unit_(Ops::broadcast(static_cast<float>(1 << bits_))) {}
+
+  static int bits_of(const Scale32& scale) { return scale.random_bits + Rounding::kBelow; }
+  static int fraction_bits() { return 0; }
+
+  [[gnu::always_inline]] RoundedVector<Ops> round(const float* values, Words draw) const {
+    const auto scaled = Ops::multiply(values, factor_);
+    const Words whole = Ops::template integers<Direction::kDown>(scaled);
+    const auto on_grid = Ops::floats(whole);
+    const auto rest = Ops::multiply(Ops::subtract_down(scaled, on_grid), unit_);
+    const Words fraction = Ops::template integers<Direction::kDown>(rest);
+    return {whole + Ops::shift(fraction + Rounding::addend(draw), bits_), scaled, on_grid};
+  }
+
+ private:
+  int bits_;
+  typename RoundedVector<Ops>::Floats factor_, unit_;
+};
+
+// Rounds as many whole vectors as there are; what is beyond a range is looked for in `beyond`. Returns their values.
+template <class Ops, class Rounding, bool kCounts, class Way>
+[[gnu::always_inline]] inline std::int64_t convert_vectors(const Way& way, const float* values, std::int64_t count,
+                                                           const Inside32& inside, const std::uint32_t* u,
+                                                           std::int32_t* rounded, typename Ops::Words& beyond,
+                                                           Counts32* counts) {
+  using Words = typename Ops::Words;
   typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
     __builtin_prefetch(values + i + kBlock32, 0, 2);
-    const auto scaled = Ops::multiply(values + i, factor);
-    Words words;
-    if constexpr (kConverts) {
-      words = Ops::template integers<Rounding::direction>(scaled);
-    } else {
-      words = Ops::template integers<Direction::kDown>(scaled);
-    }
-    Words whole = words;
-    if constexpr (!kConverts) {
-      Words draw{};
-      if constexpr (kIsStochastic<Rounding>) draw = Ops::load(u + i);
-      whole = words & integer;
-      words = Ops::shift(words + Rounding::addend(draw), bits);
-    }
-    if constexpr (kCounts) tally.add(i / Ops::kLanes, scaled, Ops::floats(whole), words);
-    beyond |= words + scale.inside.offset;
-    Ops::store(rounded + i, words);
+    Words draw{};
+    if constexpr (kIsStochastic<Rounding>) draw = Ops::load(u + i);
+    const RoundedVector<Ops> vector = way.round(values + i, draw);
+    if constexpr (kCounts) tally.add(i / Ops::kLanes, vector.scaled, vector.on_grid, vector.words);
+    beyond |= vector.words + inside.offset;
+    Ops::store(rounded + i, vector.words);
   }
+  if constexpr (kCounts) tally.sum(i, *counts);
+  return i;
+}
+
+// What does not fit is looked for after the rounding, where a word was found that is not inside.
+template <class Ops, class Rounding, bool kCounts>
+bool convert_short(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
+                   std::int32_t* rounded, Counts32* counts) {
+  const ShortWay<Ops, Rounding> way(scale);
+  typename Ops::Words beyond{};
+  Counts32 whole;
+  const std::int64_t i =
+      convert_vectors<Ops, Rounding, kCounts>(way, values, count, scale.inside, u, rounded, beyond, &whole);
   const std::uint32_t* draws = kIsStochastic<Rounding> ? u + i : u;
   bool fit = round_short<Rounding, kCounts>(values + i, count - i, scale, draws, rounded + i, counts);
-  if constexpr (kCounts) tally.sum(i, *counts);
+  if constexpr (kCounts) counts->add(whole);
   if (any_bit_of(beyond, scale.inside.beyond)) {
-    fit &= are_below(rounded, i, std::int32_t{1} << (kConverts ? 30 : 30 - bits));
+    fit &= are_below(rounded, i, std::int32_t{1} << (30 - way.fraction_bits()));
   } else {
     counts->inside = are_inside(rounded + i, count - i, scale.inside);
   }
   return fit;
 }
 
-// Split words where at most kExactBits bits of the fraction decide, and only an adder asks for them. From the floor up
-// to a float the difference is exact, but for floats between -1/2 and 0, where it is rounded down to a multiple of
-// 2^-24: the same bits. Where a word does not fit, which is a mark of -2^31 and moved by at most 2^30, the block goes
-// the way that cuts it off.
+// Where a word does not fit the block goes the way that cuts it off.
 template <class Ops, class Rounding, bool kCounts>
 bool convert_split(const float* values, std::int64_t count, const Scale32& scale, const std::uint32_t* u,
                    std::int32_t* rounded, Counts32* counts) {
-  using Words = typename Ops::Words;
-  constexpr int kExactBits = 24;
-  const int bits = scale.random_bits + Rounding::kBelow;
+  using Way = SplitWay<Ops, Rounding>;
   const auto split = &round_split<float, Rounding, kCounts>;
-  if (bits > kExactBits) return split(values, count, scale, u, rounded, counts);
-  const auto factor = Ops::broadcast(static_cast<float>(scale.factor));
-  const auto unit = Ops::broadcast(static_cast<float>(1 << bits));
-  Words beyond{};
-  typename Ops::Counts tally;
-  std::int64_t i = 0;
-  for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
-    __builtin_prefetch(values + i + kBlock32, 0, 2);
-    const auto scaled = Ops::multiply(values + i, factor);
-    const Words whole = Ops::template integers<Direction::kDown>(scaled);
-    const auto whole_floats = Ops::floats(whole);
-    const auto rest = Ops::multiply(Ops::subtract_down(scaled, whole_floats), unit);
-    const Words fraction = Ops::template integers<Direction::kDown>(rest);
-    const Words words = whole + Ops::shift(fraction + Rounding::addend(Ops::load(u + i)), bits);
-    if constexpr (kCounts) tally.add(i / Ops::kLanes, scaled, whole_floats, words);
-    beyond |= words + scale.inside.offset;
-    Ops::store(rounded + i, words);
-  }
+  if (Way::bits_of(scale) > Way::kMostBits) return split(values, count, scale, u, rounded, counts);
+  const Way way(scale);
+  typename Ops::Words beyond{};
+  Counts32 whole;
+  const std::int64_t i =
+      convert_vectors<Ops, Rounding, kCounts>(way, values, count, scale.inside, u, rounded, beyond, &whole);
   const bool all_inside = !any_bit_of(beyond, scale.inside.beyond);
   const bool vectors_fit = all_inside || are_below(rounded, i, std::int32_t{1} << 30);
   if (!vectors_fit) return split(values, count, scale, u, rounded, counts);
   const bool fit = split(values + i, count - i, scale, u + i, rounded + i, counts);
-  if constexpr (kCounts) tally.sum(i, *counts);
+  if constexpr (kCounts) counts->add(whole);
   counts->inside = all_inside && are_inside(rounded + i, count - i, scale.inside);
   return fit;
 }

@@ -1,10 +1,12 @@
-// The instructions by which AVX2 draws random bits and rounds floats, for short_lanes.hpp and philox_lanes.hpp.
+// The instructions by which AVX2 draws random bits and rounds floats, for short_lanes.hpp, pass_lanes.hpp and
+// philox_lanes.hpp.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
 
+#include "kernels/generic/pass_lanes.hpp"
 #include "kernels/generic/philox_lanes.hpp"
 #include "kernels/generic/short_lanes.hpp"
 
@@ -52,9 +54,13 @@ struct FloatOps {
   static void store(std::int32_t* to, Words v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
   }
+  // Bit i: whether lane i is above `most`.
+  static void store_above(std::uint8_t* to, Words v, std::uint32_t most) {
+    *to = static_cast<std::uint8_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(v > most)));
+  }
 };
 
-constexpr Lanes32 kConverting = with_conversions<FloatOps>(kLanes32);
+constexpr Lanes32 kConverting = with_passes<FloatOps, SideBySide<PhiloxOps, 2>>(with_conversions<FloatOps>(kLanes32));
 
 }  // namespace
 }  // namespace fxsim::isa

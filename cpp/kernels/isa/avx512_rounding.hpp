@@ -1,4 +1,5 @@
-// The instructions by which AVX-512 draws random bits and rounds floats, for short_lanes.hpp and philox_lanes.hpp.
+// The instructions by which AVX-512 draws random bits and rounds floats, for short_lanes.hpp, pass_lanes.hpp and
+// philox_lanes.hpp.
 #pragma once
 
 #include <immintrin.h>
@@ -6,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/generic/pass_lanes.hpp"
 #include "kernels/generic/philox_lanes.hpp"
 #include "kernels/generic/short_lanes.hpp"
 
@@ -87,9 +89,15 @@ struct FloatOps {
   }
   static Words load(const std::uint32_t* from) { return reinterpret_cast<Words>(_mm512_loadu_si512(from)); }
   static void store(std::int32_t* to, Words v) { _mm512_storeu_si512(to, reinterpret_cast<__m512i>(v)); }
+  // Bit i: whether lane i is above `most`.
+  static void store_above(std::uint8_t* to, Words v, std::uint32_t most) {
+    const auto limit = _mm512_set1_epi32(static_cast<int>(most));
+    const __mmask16 bits = _mm512_cmpgt_epu32_mask(reinterpret_cast<__m512i>(v), limit);
+    __builtin_memcpy(to, &bits, sizeof bits);
+  }
 };
 
-constexpr Lanes32 kConverting = with_conversions<FloatOps>(kLanes32);
+constexpr Lanes32 kConverting = with_passes<FloatOps, SideBySide<PhiloxOps, 2>>(with_conversions<FloatOps>(kLanes32));
 
 }  // namespace
 }  // namespace fxsim::isa

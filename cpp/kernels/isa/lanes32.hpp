@@ -2,10 +2,13 @@
 // generic/round32.hpp knows which values may come this way.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "numbers/array.hpp"
 #include "rounding/overflows.hpp"
+#include "rounding/philox.hpp"
 #include "rounding/roundings.hpp"
 
 namespace fxsim::isa {
@@ -32,6 +35,11 @@ struct Counts32 {
   std::int64_t inexact = 0;
   std::int64_t round_to_zero = 0;
   bool inside = false;  // all were found to be; they may be where they were not looked at
+
+  void add(const Counts32& other) {
+    inexact += other.inexact;
+    round_to_zero += other.round_to_zero;
+  }
 };
 
 // rounded[i] <- round(values[i] * factor), or of integers round(values[i] / 2^bits). False where a value was refused;
@@ -56,6 +64,31 @@ using Outside32 = std::int64_t (*)(const std::int32_t* rounded, std::int64_t cou
 template <class Value>
 using Vanishes = bool (*)(const Value* values, std::int64_t count, double factor);
 
+// What one pass over a block of kBlock32 floats is told: of the scale only factor, bits and random_bits.
+struct Pass32 {
+  Scale32 scale;
+  Range32 range;
+  float step = 1;
+  RoundKeys keys;
+  std::uint64_t stream = 0;
+};
+
+// What a pass looks for beside the words: nothing, what is outside of the range, and all that is counted.
+enum class Look : std::uint8_t { kNothing = 0, kOutside = 1, kAll = 2 };
+
+inline constexpr std::size_t kLooks = 3;
+
+// What it found: bit i of `outside`, least significant first, tells whether word i was, `clipped` how many were.
+struct PassCounts {
+  Counts32 counts;
+  std::int64_t clipped = 0;
+  alignas(64) std::array<std::uint8_t, kBlock32 / 8> outside;
+};
+
+// out[i] <- saturate(round(values[i] * factor)), as floats times step; `first` is the number of the first block of
+// random bits. False where a word may not have fit 32 bits; what is written then means nothing.
+using OnePass = bool (*)(const float* values, const Pass32& pass, std::uint64_t first, void* out, PassCounts& counts);
+
 // Indexed by whether it counts, by rounding, by overflow mode, by storage.
 struct Lanes32 {
   Round32<float> short_floats[2][kRoundings];
@@ -67,6 +100,10 @@ struct Lanes32 {
   Outside32 outside;
   Vanishes<float> float_vanishes;
   Vanishes<double> double_vanishes;
+
+  // By what they look for, rounding and storage; none: it takes several passes. Of short words, of split ones.
+  OnePass short_pass[kLooks][kRoundings][kStorages];
+  OnePass split_pass[kLooks][kRoundings][kStorages];
 };
 
 }  // namespace fxsim::isa
