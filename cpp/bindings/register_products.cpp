@@ -11,28 +11,25 @@
 #include "bindings/register.hpp"
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
+#include "kernels/clear.hpp"
+#include "kernels/mask_bits.hpp"
 
 namespace fxsim::bindings {
 namespace {
 
-using MaskBlocks = py::array_t<std::uint8_t, py::array::c_style>;
-
-// A mask and what is known of its blocks.
-using Mask = std::tuple<py::array, std::optional<MaskBlocks>>;
+// A mask of bits.
+using Mask = py::array_t<std::uint8_t, py::array::c_style>;
 
 // Product, operand b, out, bias, stream, index base, clear, name. Not converted, None is no product and no operand.
 using Link = std::tuple<const Product*, const BoundOperand*, py::array, std::optional<Int64Array>, std::uint64_t,
                         std::int64_t, std::optional<Mask>, std::string>;
 
-// Bools have no Storage, bytes of their size have one.
-bool is_bool(const py::array& array) { return array.dtype().kind() == 'b'; }
-
-const MaskBlocks& checked_blocks(const MaskBlocks& blocks, std::int64_t elements) {
-  if (blocks.size() != ceil_div(elements, kMaskBlock)) {
-    throw py::value_error("a mask has " + std::to_string(blocks.size()) + " blocks for " + std::to_string(elements) +
-                          " elements; there is one for every " + std::to_string(kMaskBlock));
+const Mask& checked_mask(const Mask& mask, std::int64_t elements) {
+  if (mask.size() != mask_bytes(elements)) {
+    throw py::value_error("a mask has " + std::to_string(mask.size()) + " bytes for " + std::to_string(elements) +
+                          " elements; it takes a bit each, in whole words of " + std::to_string(kMaskWord));
   }
-  return blocks;
+  return mask;
 }
 
 // An array that is written whole, in the order of indices of `in`.
@@ -59,11 +56,8 @@ QuantizeCall words_call(const py::array& x, py::array& words, std::optional<Mask
   call.out_storage = checked_storage(words, Accept::kIntegers, "quantize_gemms: words");
   call.out = words.mutable_data();
   if (clipped) {
-    auto& [mask, blocks] = *clipped;
-    check_words(mask, call.in, channels_last, "quantize_gemms: clipped");
-    if (!is_bool(mask)) throw py::type_error("quantize_gemms: clipped is no array of bool");
-    call.clipped = static_cast<std::uint8_t*>(mask.mutable_data());
-    if (blocks) call.clipped_blocks = MaskBlocks(checked_blocks(*blocks, call.in.size())).mutable_data();
+    checked_mask(*clipped, call.in.size());
+    call.clipped_bits = clipped->mutable_data();
   }
   call.quantizer = quantizer;
   return call;
@@ -85,14 +79,10 @@ MutableMatrix first_part(py::array& out, const GemmCall& call, std::int64_t colu
 }
 
 void set_clear(GemmCall& call, const Mask& clear, const py::array& out) {
-  const auto& [mask, blocks] = clear;
-  bool alike = is_bool(mask) && is_float(call.out.storage) && same_shape(mask, out) && call.repeat.count == 1;
-  for (py::ssize_t d = 0; alike && d < out.ndim(); ++d) {
-    alike = mask.strides(d) * out.itemsize() == out.strides(d) || out.shape(d) == 1;
+  if (!is_float(call.out.storage) || call.repeat.count != 1) {
+    throw py::value_error("clear takes the floats of one product");
   }
-  if (!alike) throw py::value_error("clear must be bools that stand as out, which is the floats of one product");
-  call.clear = static_cast<const bool*>(mask.data());
-  if (blocks) call.clear_blocks = checked_blocks(*blocks, out.size()).data();
+  call.clear = checked_mask(clear, out.size()).data();
 }
 
 // All but the key; `a` with its data.
@@ -168,6 +158,16 @@ std::vector<Events> quantize_and_multiply(const py::array& x, py::array words, s
   return events;
 }
 
+void clear_kernel(py::array values, const Mask& mask) {
+  const StridedArray view = in_memory_order(strided(values, Accept::kFloats, "clear_where: values"));
+  if (!is_contiguous(view)) throw py::value_error("clear_where: values do not fill memory");
+  if (!values.writeable()) throw py::value_error("clear_where: values is read-only");
+  const std::uint8_t* where = checked_mask(mask, view.size()).data();
+  void* data = values.mutable_data();
+  const py::gil_scoped_release unlocked;
+  clear_where(data, view.storage, where, view.size());
+}
+
 }  // namespace
 
 void register_products(py::module_& m) {
@@ -184,7 +184,7 @@ void register_products(py::module_& m) {
         py::arg("index_offset"), py::arg("channels_last"), py::arg("count"), py::arg("counts"), py::arg("name"),
         py::arg("products").noconvert());
 
-  m.attr("MASK_BLOCK") = kMaskBlock;
+  m.def("clear_where", &clear_kernel, py::arg("values").noconvert(), py::arg("mask").noconvert());
 }
 
 }  // namespace fxsim::bindings

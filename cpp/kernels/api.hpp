@@ -84,9 +84,6 @@ struct Repeat {
   std::int64_t a = 0, b = 0, out = 0, index = 0, bias = 0;
 };
 
-// Elements of a mask that are told of together.
-inline constexpr std::int64_t kMaskBlock = 1024;
-
 // out(m, n) <- Output(Accumulate_k a(m, k) * b(n, k) + bias(n)). Element (m, n) has the logical index
 // index_base + m * index_row_stride + n.
 struct GemmCall {
@@ -104,10 +101,9 @@ struct GemmCall {
   bool count = false;  // step and product events are wanted
   Repeat repeat;
 
-  // Where true, an element of `out` becomes 0 at the end. `out` is then of floats, its rows stand together, and there
-  // is one product. Where clear_blocks are given and one is 0, so are all of its kMaskBlock elements of `clear`.
-  const bool* clear = nullptr;
-  const std::uint8_t* clear_blocks = nullptr;
+  // A mask of bits (mask_bits.hpp) of the elements of `out` that become 0 at the end. `out` is then of floats, its rows
+  // stand together, and there is one product.
+  const std::uint8_t* clear = nullptr;
 };
 
 // out[i] <- Quantize(in[i]) in the array's own C order; `out` and `clipped` are contiguous in that order. Integers in
@@ -117,8 +113,8 @@ struct QuantizeCall {
   int fl = 0;
   void* out = nullptr;
   Storage out_storage = Storage::kInt64;
-  std::uint8_t* clipped = nullptr;
-  std::uint8_t* clipped_blocks = nullptr;  // given as zeros: 1 where any of kMaskBlock elements may have been clipped
+  std::uint8_t* clipped = nullptr;       // a byte an element; or
+  std::uint8_t* clipped_bits = nullptr;  // a mask of bits (mask_bits.hpp), given as zeros
   Quantizer quantizer;
   Key key;
   std::int64_t index_offset = 0;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/api.hpp"
+#include "kernels/mask_bits.hpp"
 #include "kernels/parallel.hpp"
 #include "numbers/array.hpp"
 #include "numbers/integers.hpp"
@@ -61,29 +62,28 @@ inline void clear(void* values, Storage storage, const bool* mask, std::int64_t 
   });
 }
 
-// The part of a product's result from element `first` up to `end`, on this thread.
-inline void clear_part(const GemmCall& call, std::int64_t first, std::int64_t end) {
-  const auto clear_some = [&](std::int64_t from, std::int64_t to) {
-    clear_stretch(call.out.data, call.out.storage, call.clear, from, to - from);
-  };
-  if (call.clear_blocks == nullptr) return clear_some(first, end);
-  for (std::int64_t at = first, next = 0; at < end; at = next) {
-    const std::int64_t block = at / kMaskBlock;
-    next = std::min(end, (block + 1) * kMaskBlock);
-    if (call.clear_blocks[block] != 0) clear_some(at, next);
+// Elements `first` up to `end` of an array of floats become 0 where a mask of bits says, on this thread.
+inline void clear_where(void* values, Storage storage, const std::uint8_t* mask, std::int64_t first, std::int64_t end) {
+  if (storage == Storage::kFloat32) {
+    clear_where(static_cast<float*>(values), mask, first, end);
+  } else {
+    clear_where(static_cast<double*>(values), mask, first, end);
   }
 }
 
-// Rows of it, on this thread; and all of it, on all threads, where it is to be cleared.
+// The same on all threads, for all `count` elements.
+inline void clear_where(void* values, Storage storage, const std::uint8_t* mask, std::int64_t count) {
+  parallel_for(ceil_div(count, kClearTask), [=](std::int64_t task) {
+    clear_where(values, storage, mask, task * kClearTask, std::min(count, (task + 1) * kClearTask));
+  });
+}
+
+// Rows of a product's result, on this thread; and all of it, on all threads, where it is to be cleared.
 inline void clear_rows(const GemmCall& call, std::int64_t first, std::int64_t rows) {
-  clear_part(call, first * call.out.cols, (first + rows) * call.out.cols);
+  clear_where(call.out.data, call.out.storage, call.clear, first * call.out.cols, (first + rows) * call.out.cols);
 }
 inline void clear_result(const GemmCall& call) {
-  if (call.clear == nullptr) return;
-  const std::int64_t count = call.out.rows * call.out.cols;
-  parallel_for(ceil_div(count, kClearTask), [&](std::int64_t task) {
-    clear_part(call, task * kClearTask, std::min(count, (task + 1) * kClearTask));
-  });
+  if (call.clear != nullptr) clear_where(call.out.data, call.out.storage, call.clear, call.out.rows * call.out.cols);
 }
 
 }  // namespace fxsim

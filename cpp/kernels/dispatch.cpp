@@ -106,10 +106,14 @@ MacCounts count_macs(const Operand& a, const Operand& b, const Repeat& repeat, c
 
 Events quantize(const QuantizeCall& call) {
   if (const isa::Kernels* kernels = use()) return generic::quantize(call, *kernels);
-  const Events events = reference::quantize(call);
-  if (call.clipped_blocks != nullptr) {
-    std::fill_n(call.clipped_blocks, ceil_div(call.in.size(), kMaskBlock), std::uint8_t{1});
+  QuantizeCall own = call;
+  std::vector<std::uint8_t> clipped;
+  if (call.clipped_bits != nullptr) {
+    clipped.resize(static_cast<std::size_t>(mask_bytes(call.in.size()) * 8));
+    own.clipped = clipped.data();
   }
+  const Events events = reference::quantize(own);
+  if (call.clipped_bits != nullptr) bits_of_bytes(clipped.data(), call.in.size(), call.clipped_bits);
   if (call.words != nullptr) {
     generic::WordCounter counter(*call.words, call.out, call.out_storage, isa::kPortable, false);
     const auto written = [](std::int64_t, std::int64_t, void*) {};

@@ -189,11 +189,8 @@ class Product:
         repeat: Sequence[int],
     ) -> None: ...
 
-MASK_BLOCK: int
-"""Elements of a mask that are told of together."""
-
-_Mask = tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8] | None]
-"""A mask, and of each MASK_BLOCK elements in memory whether any may be true."""
+_Mask = npt.NDArray[np.uint8]
+"""A bit an element, in whole words of 64: bit i % 8 of byte i / 8 tells of element i."""
 
 def multiply(
     product: Product,
@@ -210,7 +207,7 @@ def multiply(
 ) -> Events:
     """`gemm` of products whose result `out` is: it fills memory with rows, whatever its shape.
 
-    `bias` is that of all columns. `clear` stands as `out`, which is the floats of a single product: where it becomes 0.
+    `bias` is that of all columns. `clear`: where `out`, the floats of a single product, becomes 0.
     """
 
 def quantize_gemms(
@@ -300,6 +297,9 @@ def batch_norm_relu_backward(
     `y`, the result, and `grad_residual` are given together where there is a residual and a ReLU. Otherwise the
     residual's gradient is `grad`.
     """
+
+def clear_where(values: _Reals, mask: _Mask) -> None:
+    """values[i] <- 0 where mask bit i is set; values fill memory, and i counts them as they do."""
 
 def clear(values: _Reals, mask: npt.NDArray[np.bool_]) -> None:
     """values[i] = 0 where mask[i]. Both C-contiguous and of one shape; values float32 or float64."""

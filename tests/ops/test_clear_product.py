@@ -13,6 +13,7 @@ from fxsim.formats import Format
 from fxsim.ops import executions
 from fxsim.ops._execution import execute
 from fxsim.ops._geometry import View, matrix
+from fxsim.ops._masks import packed
 from fxsim.ops._plan import gemm_plan
 from fxsim.ops._publish import Site
 from fxsim.ops._settled import Place, Result, Strided, settle
@@ -52,7 +53,7 @@ def test_a_result_is_0_where_it_is_to_be_cleared_and_else_as_without(
     mask = torch.rand((m, n), generator=torch.Generator().manual_seed(m)) < 0.3
     fx.isa.force(isa)
     plain = product(*shape, ACCUMULATORS[name], None, dtype)
-    cleared = product(*shape, ACCUMULATORS[name], mask, dtype)
+    cleared = product(*shape, ACCUMULATORS[name], packed(mask, channels_last=False), dtype)
     assert torch.equal(cleared, torch.where(mask, 0.0, plain))
     assert not torch.equal(cleared, plain) or not mask.any() or not plain[mask].any()
 

@@ -184,14 +184,14 @@ def core_call(**changes: Any) -> list[_core.Events]:
     return _core.quantize_gemms(x, words, clipped, quantizer, 0, 0, 0, False, True, counts, "x", [link])
 
 
-def bools(*shape: int) -> Any:
-    return np.zeros(shape, dtype=bool)
+def mask(size: int = 8) -> Any:
+    return np.zeros(size, np.uint8)
 
 
 def test_a_call_of_the_core_that_is_right() -> None:
-    out, clear = np.zeros((2, 2), np.float32), bools(2, 2)
-    clear[1, 0] = True
-    events = core_call(out=out, clear=(clear, None))
+    out, clear = np.zeros((2, 2), np.float32), mask()
+    clear[0] = 1 << 2
+    events = core_call(out=out, clear=clear)
     assert len(events) == 2
     assert out.tolist() == [[3, 3], [0, 3]]
 
@@ -202,15 +202,13 @@ def test_a_call_of_the_core_that_is_right() -> None:
         ({"words": np.zeros((2, 4), np.int8)}, "words has another shape than x"),
         ({"words": np.zeros((3, 2), np.int8).T}, "words does not stand in memory as indices run"),
         ({"words": np.zeros((2, 3), np.float32)}, "words is an array of float32; it takes int8"),
-        ({"clipped": (bools(2, 4), None)}, "clipped has another shape than x"),
-        ({"clipped": (np.zeros((2, 3), np.uint8), None)}, "clipped is no array of bool"),
-        ({"clipped": (bools(2, 3), np.zeros(2, np.uint8))}, "a mask has 2 blocks for 6 elements"),
+        ({"clipped": mask(6)}, "a mask has 6 bytes for 6 elements; it takes a bit each, in whole words of 64"),
+        ({"clipped": np.zeros(8, np.bool_)}, "incompatible function arguments"),
         ({"out": np.zeros((2, 3), np.float32)}, "out must fill memory with 2 x 2 elements"),
         ({"out": np.zeros((2, 4), np.float32)[:, :2]}, "out must fill memory with 2 x 2 elements"),
         ({"bias": np.zeros(3, np.int64)}, "bias has 3 elements for 2 columns"),
-        ({"clear": (bools(2, 3), None)}, "clear must be bools that stand as out"),
-        ({"clear": (bools(2, 2), None), "out": np.zeros((2, 2), np.int64)}, "clear must be bools that stand as out"),
-        ({"clear": (bools(2, 2), np.zeros(0, np.uint8))}, "a mask has 0 blocks for 4 elements"),
+        ({"clear": mask(16)}, "a mask has 16 bytes for 4 elements"),
+        ({"clear": mask(), "out": np.zeros((2, 2), np.int64)}, "clear takes the floats of one product"),
         ({"counts": _core.WordCounts((1, 1, 1, 1))}, "words has counts of another number of elements"),
         ({"product": None}, "incompatible function arguments"),
         ({"b": None}, "incompatible function arguments"),

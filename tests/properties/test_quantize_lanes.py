@@ -221,3 +221,23 @@ def test_anything_near_powers_of_two(
         again, events = counted(torch.from_numpy(x), quantizer, offset)
         assert (isa, again) == (isa, raw.tolist())
         assert {name: events[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    "rounding",
+    ["floor", "ceil", "zero", "nearest_up", "nearest_even", *(fx.Stochastic(bits) for bits in (1, 8, 13, 16, 24, 25))],
+    ids=str,
+)
+def test_blocks_whose_greatest_magnitude_is_about_a_power_of_two(rounding: Rounding) -> None:
+    """What one pass refuses, it refuses a block at a time: each block has one power."""
+    random = np.random.default_rng(5)
+    for source in ("<8,4>", "u<7,4>", "<13,4>", "<14,4>", "<16,12>", "<29,0>", "<30,0>", "<31,0>"):
+        form = fx.Format.parse(source)
+        blocks = random.uniform(-1, 1, (36, BLOCK)) * min(form.raw_max, 2**24)
+        for power, block in enumerate(blocks):
+            for place, part in enumerate((-1.0, 1.0, -0.5, 0.5, -(2.0**-20), 2.0**-20, 0.0)):
+                block[100 * place + power] = 2.0**power + part
+                block[100 * place + power + 50] = -(2.0**power) - part
+        x = torch.from_numpy(np.ldexp(blocks.reshape(-1), -form.fl).astype(np.float32))
+        for overflow in ("saturate", "saturate_symmetric"):
+            same_on_every_path(x, fx.Quantizer(form, rounding, overflow), offset=2 * BLOCK)

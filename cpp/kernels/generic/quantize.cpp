@@ -1,7 +1,6 @@
 // Quantize and requantize, block by block: in 32-bit lanes where a block allows, else the general way.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -17,6 +16,7 @@
 #include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
 #include "kernels/generic/word_counter.hpp"
+#include "kernels/mask_bits.hpp"
 #include "kernels/parallel.hpp"
 
 namespace fxsim::generic {
@@ -58,16 +58,6 @@ struct QuantizeResult {
     return out;
   }
 };
-
-// bytes[i] <- bit i, of `count` bits, a multiple of eight.
-inline void bytes_of_bits(const std::uint8_t* bits, std::int64_t count, std::uint8_t* bytes) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101, kDiagonal = 0x8040201008040201;
-  for (std::int64_t i = 0; i < count / 8; ++i) {
-    const std::uint64_t own = bits[i] * kOnes & kDiagonal;
-    const std::uint64_t eight = (own + 0x7F * kOnes) >> 7 & kOnes;
-    for (int byte = 0; byte < 8; ++byte) bytes[8 * i + byte] = static_cast<std::uint8_t>(eight >> (8 * byte));
-  }
-}
 
 // Half of a second cache of today. Masks are read a whole backward later, words sooner.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
@@ -122,7 +112,7 @@ class QuantizeRange {
 
   isa::Look look() const {
     if (call_.count) return isa::Look::kAll;
-    return call_.clipped == nullptr ? isa::Look::kNothing : isa::Look::kOutside;
+    return call_.clipped == nullptr && call_.clipped_bits == nullptr ? isa::Look::kNothing : isa::Look::kOutside;
   }
 
   void block(std::int64_t start, std::int64_t count, QuantizeResult& result) {
@@ -156,14 +146,16 @@ class QuantizeRange {
     void* words = past ? static_cast<void*>(raw_.data()) : out;
     if (!one_pass_.run(values, call_.index_offset + start, words, tally)) return false;
     if (past) kernels_.streaming->lines(words, count * element_bytes_, out);
-    if (call_.clipped != nullptr) write_mask(start, tally.clipped > 0);
+    write_mask(start, tally.clipped > 0);
     if (call_.quantizer.stochastic) events.random_draws += count;
-    add(tally, start, count, events);
+    add(tally, events);
     return true;
   }
 
-  // Of a whole block. It does not go past the caches: nothing is left to do meanwhile.
+  // Of a whole block. Bytes do not go past the caches: nothing is left to do meanwhile.
   void write_mask(std::int64_t start, bool any) {
+    if (call_.clipped_bits != nullptr && any) put_bits(one_pass_.outside(), kBlock, call_.clipped_bits, start);
+    if (call_.clipped == nullptr) return;
     std::uint8_t* mask = call_.clipped + start;
     if (any) {
       bytes_of_bits(one_pass_.outside(), kBlock, mask);
@@ -185,14 +177,16 @@ class QuantizeRange {
       }
       BlockTally tally;
       if (!write_narrow(values, start, count, tally)) return false;
-      add(tally, start, count, events);
+      if (tally.clipped > 0) pack_mask(start, count);
+      add(tally, events);
       return true;
     }
   }
 
   // What is too large for the caches goes past them, by way of a block that stays there.
   bool write_narrow(const Narrow* values, std::int64_t start, std::int64_t count, BlockTally& tally) {
-    std::uint8_t* clipped = call_.clipped == nullptr ? nullptr : call_.clipped + start;
+    std::uint8_t* clipped = call_.clipped_bits != nullptr ? clipped_.data() : nullptr;
+    if (call_.clipped != nullptr) clipped = call_.clipped + start;
     void* out = advanced(out_, call_.out_storage, start - first_);
     const bool lines = count == kBlock && start % isa::kStreamLine == 0;
     const bool past = lines && streams_words_, mask_past = lines && streams_mask_;
@@ -219,26 +213,27 @@ class QuantizeRange {
     }
     std::uint8_t* clipped = call_.clipped == nullptr ? clipped_.data() : call_.clipped + start;
     const BlockTally tally = round_block(&kernels_, values_.data(), count, scale(), q, u_.data(), raw_.data(), clipped);
-    add(tally, start, count, events);
+    if (tally.clipped > 0) pack_mask(start, count);
+    add(tally, events);
     if (q.error && tally.first_outside >= 0) {
       events.refuse({Fault::kOutput, start + tally.first_outside, -1, tally.outside_value, q.format});
     }
     events.inexact_carriers += store(raw_.data(), count, q.format.fl, out_, call_.out_storage, start - first_, 1);
   }
 
-  void add(const BlockTally& tally, std::int64_t start, std::int64_t count, Events& events) const {
-    if (tally.clipped > 0 && call_.clipped_blocks != nullptr) mark(start, start + count);
+  // The mask of a block that was written as bytes.
+  void pack_mask(std::int64_t start, std::int64_t count) {
+    if (call_.clipped_bits == nullptr) return;
+    std::array<std::uint8_t, kBlock / 8> bits;
+    bits_of_bytes(clipped_.data(), count, bits.data());
+    put_bits(bits.data(), count, call_.clipped_bits, start);
+  }
+
+  static void add(const BlockTally& tally, Events& events) {
     events.output_overflows += tally.overflows;
     events.inexact += tally.inexact;
     events.round_to_zero += tally.round_to_zero;
     events.clipped += tally.clipped;
-  }
-
-  // Two threads may be at the ends of one block.
-  void mark(std::int64_t start, std::int64_t end) const {
-    for (std::int64_t block = start / kMaskBlock; block * kMaskBlock < end; ++block) {
-      std::atomic_ref(call_.clipped_blocks[block]).store(1, std::memory_order_relaxed);
-    }
   }
 
   const QuantizeCall& call_;
@@ -257,7 +252,7 @@ class QuantizeRange {
   std::array<Narrow, kBlock> narrow_values_;
   std::array<Value, kBlock> values_;
   alignas(isa::kStreamLine) std::array<std::int64_t, kBlock> raw_;
-  alignas(isa::kStreamLine) std::array<std::uint8_t, kBlock> clipped_;
+  alignas(isa::kStreamLine) std::array<std::uint8_t, kBlock> clipped_{};
 };
 
 // Calls run(task, range, result) for every task of 0 .. tasks - 1, on all threads.

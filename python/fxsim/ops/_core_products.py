@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from fxsim import _core
 from fxsim.ops import _bridge
 
 Product = _core.Product
-MASK_BLOCK: Final = _core.MASK_BLOCK
 
 
 class Place(Protocol):
@@ -29,22 +26,15 @@ class Place(Protocol):
     def name(self) -> str: ...
 
 
-class Mask(NamedTuple):
-    """A bool tensor, and of each MASK_BLOCK elements in memory, if known, whether any may be true."""
-
-    where: Tensor
-    blocks: npt.NDArray[np.uint8] | None
-
-
 class Link(NamedTuple):
-    """A product of words to come: its other operand, its result, its bias, its place, where the result becomes 0."""
+    """A product of words to come: its other operand, its result, its bias, its place, a mask where it becomes 0."""
 
     product: Product
     b: _bridge.Operand
     out: Tensor
     bias: Tensor | None
     place: Place
-    clear: Mask | None
+    clear: Tensor | None
 
 
 def multiply(
@@ -54,13 +44,13 @@ def multiply(
     out: Tensor,
     bias: Tensor | None,
     place: Place,
-    clear: Mask | None,
+    clear: Tensor | None,
     *,
     count: bool,
 ) -> _bridge.Events:
     """Fill `out`, which fills memory row by row, with products of a and b.
 
-    `bias` is int64, one for each column. `clear` stands as `out`, floats of a single product, which become 0 there.
+    `bias` is int64, one for each column. `clear` is a mask of `out`, floats of a single product, which become 0 there.
 
     Raises:
         OverflowError: as `gemm`.
@@ -76,7 +66,7 @@ def multiply(
         place.stream & _bridge.WORD,
         place.index_offset,
         count,
-        _given(clear),
+        None if clear is None else clear.numpy(),
         place.name,
     )
 
@@ -84,7 +74,7 @@ def multiply(
 def quantize_gemms(
     x: Tensor,
     words: Tensor,
-    clipped: Mask | None,
+    clipped: Tensor | None,
     quantizer: _bridge.CoreQuantizer,
     place: Place,
     products: Sequence[Link],
@@ -93,9 +83,9 @@ def quantize_gemms(
     count: bool,
     counts: _bridge.WordCounts | None,
 ) -> list[_bridge.Events]:
-    """Fill `words` and `clipped` as `quantize` does, and the outputs of products that take these words, as `multiply`.
+    """Fill `words` as `quantize` does, and the outputs of products that take these words, as `multiply`.
 
-    Blocks of `clipped` are given as zeros. Events are those of the quantization, then one of each product.
+    `clipped` is a mask of zeros, filled as well. Events are those of the quantization, then one of each product.
 
     Raises:
         ValueError, OverflowError: as `quantize` and `gemm`.
@@ -104,7 +94,7 @@ def quantize_gemms(
     return _core.quantize_gemms(
         x.numpy(),
         words.numpy(),
-        _given(clipped),
+        None if clipped is None else clipped.numpy(),
         quantizer,
         place.seed & _bridge.WORD,
         place.stream & _bridge.WORD,
@@ -121,7 +111,7 @@ def quantize_gemms(
                 None if bias is None else bias.numpy(),
                 at.stream & _bridge.WORD,
                 at.index_offset,
-                _given(clear),
+                None if clear is None else clear.numpy(),
                 at.name,
             )
             for own, b, out, bias, at, clear in products
@@ -129,5 +119,7 @@ def quantize_gemms(
     )
 
 
-def _given(mask: Mask | None) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8] | None] | None:
-    return None if mask is None else (mask.where.numpy(), mask.blocks)
+def clear_where(values: Tensor, mask: Tensor) -> None:
+    """Floats that fill memory become 0 where the mask says."""
+    _bridge.share_threads()
+    _core.clear_where(values.numpy(), mask.numpy())

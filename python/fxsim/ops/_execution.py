@@ -6,10 +6,9 @@ from typing import Final
 
 from torch import Tensor
 
-from fxsim.ops import _bridge, _core_products, _words, executions, records
+from fxsim.ops import _bridge, _core_products, _masks, executions, records
 from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
-from fxsim.ops._masks import mask_of
 from fxsim.ops._operands import bound, operand
 from fxsim.ops._plan import GemmPlan
 from fxsim.ops._product import Product, Shape
@@ -36,22 +35,23 @@ def execute(
 ) -> Tensor:
     """The result of a settled call; `counted` are what a record counts the elements of, if not a and b.
 
-    clear: where the elements of a float result become 0. The core does so while it has them at hand, unless somebody
-    wants the product itself.
+    clear: a mask of elements of a float result that become 0. The core does so while it has them at hand, unless
+    somebody wants the product itself.
     """
     out, cores = settled.unwritten(), settled.cores
-    at_once = clear is not None and settled.may_clear(clear) and not executions.listening()
+    at_once = clear if settled.times == 1 and not executions.listening() else None
     listening = records.listening()
     events, macs = _NO_EVENTS, _NO_MACS
     if cores is not None:
         left, right = bound(a, cores.a), bound(b, cores.b)
         if listening:  # before the product, which then finds its operands in the cache
             macs = _bridge.count_macs(left, right, settled.repeat, counts_of(a), counts_of(b))
-        mask = mask_of(clear) if clear is not None and at_once else None
-        events = _core_products.multiply(cores.product, left, right, out, bias, site, mask, count=listening)
+        events = _core_products.multiply(cores.product, left, right, out, bias, site, at_once, count=listening)
     if listening or executions.listening():
         tell(settled, a, b, bias, out, site, events, macs, counted or (a, b))
-    return out if clear is None or at_once else _words.clear(out, clear)
+    if clear is None or at_once is not None:
+        return out
+    return _masks.clear(out, clear, channels_last=settled.result.channels_last)
 
 
 def tell(

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fxsim.ops import _words
+from fxsim.ops import _masks, _words
 from fxsim.ops._plan import LayerPlan, WordPlan, check_carrier, check_float
 from fxsim.ops._publish import Site
 from fxsim.ops._word_products import WordProduct, quantize_and_multiply
@@ -111,6 +111,14 @@ class Backward(NamedTuple):
     def nothing(self) -> Tensor:
         """What stands for a gradient nobody needs."""
         return torch.empty_strided((0,), (1,), dtype=self.dtype)
+
+    def straight_through_x(self, gradient: Tensor | None, mask: Tensor, *, channels_last: bool) -> Tensor:
+        """The same for the input, whose mask has a bit an element (`_masks`)."""
+        if gradient is None:
+            return self.nothing()
+        if not self.plan.clips or not gradient.numel():
+            return gradient
+        return _masks.clear(gradient, mask, channels_last=channels_last)
 
     def straight_through(self, gradient: Tensor | None, clipped: Tensor | None) -> Tensor:
         """Under ste "clipped", 0 where the range was left; the gradient is changed in place. None: nobody needs it."""

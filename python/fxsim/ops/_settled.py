@@ -86,10 +86,6 @@ class Settled:
         """A tensor for the result."""
         return torch.empty_strided(self.result.shape, self.strides, dtype=self.result.dtype)
 
-    def may_clear(self, mask: Tensor) -> bool:
-        """Whether the core can clear the result, which a single product fills, where this mask says."""
-        return self.times == 1 and mask.shape == self.result.shape and mask.stride() == self.strides
-
     def products(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None, base: int) -> tuple[Product, ...]:
         """Every product of the call, in order; `base` is the index of the result's first element."""
         return _batch(self, a, b, out, bias, base).all()

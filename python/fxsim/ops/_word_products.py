@@ -10,7 +10,7 @@ from torch import Tensor
 from fxsim.ops import _bridge, _core_products, _words, executions, records
 from fxsim.ops._execution import execute, tell
 from fxsim.ops._geometry import rows_of
-from fxsim.ops._masks import keep_blocks, mask_of, new_mask
+from fxsim.ops._masks import clear, new_mask, packed
 from fxsim.ops._operands import CoreView, bound
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site
@@ -21,7 +21,7 @@ from fxsim.ops._word_counts import counts_of
 class WordProduct(NamedTuple):
     """A settled call whose operand a is words to come: its other tensors, and where it stands.
 
-    clear: where the elements of a float result become 0.
+    clear: a mask of elements of a float result that become 0.
     """
 
     settled: Settled
@@ -44,23 +44,24 @@ def quantize_and_multiply(
 ) -> tuple[_words.Words, list[Tensor]]:
     """x as `_words.quantize` gives it in the format's own dtype, and each product's result as `execute` gives it.
 
-    Products take images if x is channels last, else the matrix of its last dimension.
-    The core makes products while it has the words at hand, unless somebody listens to executions.
+    What was clipped comes as a mask (`_masks`). Products take images if x is channels last, else the matrix of its
+    last dimension. The core makes products while it has the words at hand, unless somebody listens to executions.
     """
     alone = all(each.settled.times == 1 for each in products)
     linked = None if executions.listening() else _linked(products)
     if linked is None:
         words = _words.quantize(x, plan, plan.dtype, site, channels_last=channels_last, mask=mask, multiplied=alone)
         a = _operand(words.values, channels_last)
+        words = words._replace(clipped=packed(words.clipped, channels_last=channels_last))
         return words, [execute(each.settled, a, each.b, each.bias, each.site, clear=each.clear) for each in products]
-    words = _words.unwritten(x, plan.dtype, channels_last=channels_last, mask=mask)
-    clipped = new_mask(words.clipped) if mask else None
+    words = _words.unwritten(x, plan.dtype, channels_last=channels_last, mask=False)
+    clipped = new_mask(x.numel() if mask else 0)
     count = records.listening()
     counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
     events = _core_products.quantize_gemms(
         x.detach(),
         words.values,
-        clipped,
+        clipped if mask else None,
         plan.core,
         site,
         [each.link for each in linked],
@@ -68,14 +69,13 @@ def quantize_and_multiply(
         count=count,
         counts=counts,
     )
-    if clipped is not None:
-        keep_blocks(clipped)
     if count:
         _words.tell(x, words, plan, site, events[0], counts)
         a = _operand(words.values, channels_last)
         for each, happened in zip(linked, events[1:], strict=True):
             _tell(each, a, happened)
-    return words, [_cleared(each) for each in linked]
+    results = [_cleared(each, channels_last) for each in linked]
+    return words._replace(clipped=clipped), results
 
 
 def _operand(words: Tensor, channels_last: bool) -> Tensor:
@@ -87,20 +87,20 @@ def _linked(products: Sequence[WordProduct]) -> list[_Linked] | None:
     """Nothing where there is a call of no product."""
     linked = []
     for product in products:
-        settled, b, bias, site, clear = product
+        settled, b, bias, site, mask = product
         cores = settled.cores
         if cores is None:
             return None
-        mask = mask_of(clear) if clear is not None and settled.may_clear(clear) else None
-        link = _core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, mask)
+        at_once = mask if settled.times == 1 else None
+        link = _core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, at_once)
         linked.append(_Linked(product, cores.a, link))
     return linked
 
 
-def _cleared(linked: _Linked) -> Tensor:
+def _cleared(linked: _Linked, channels_last: bool) -> Tensor:
     """The result, cleared here where the core could not do it."""
-    out, clear = linked.link.out, linked.product.clear
-    return out if linked.link.clear is not None or clear is None else _words.clear(out, clear)
+    out, mask = linked.link.out, linked.product.clear
+    return out if linked.link.clear is not None or mask is None else clear(out, mask, channels_last=channels_last)
 
 
 def _tell(linked: _Linked, words: Tensor, events: _bridge.Events) -> None:

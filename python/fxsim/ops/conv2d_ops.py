@@ -13,6 +13,7 @@ from fxsim.ops._conv2d_plan import BackwardCall, Window, backward_call, forward_
 from fxsim.ops._geometry import Conv, matrix, output_size, rows_of
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
+from fxsim.ops._masks import empty_mask
 from fxsim.ops._plan import WordPlan, bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
@@ -48,8 +49,8 @@ def conv2d(
     keep where x left its range, for the gradient.
 
     Returns:
-        y, carriers (N, C_out, OH, OW) of x's dtype; x's raws; where x left its range (bool; empty unless `mask`).
-        All are channels last in memory.
+        y, carriers (N, C_out, OH, OW) of x's dtype; x's raws; where x left its range (uint8, a bit an element, channels
+        last; empty unless `mask`). The first two are channels last in memory.
     """
     plan = layer_plan(layer, "conv2d", numerics)
     window = Window.of(stride, padding, dilation, groups)
@@ -89,7 +90,7 @@ def conv2d_backward(
     here = Backward(plan, layer, "conv2d", seed, layer_id, int(call), index_offset, conv.n, grad.dtype)
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, conv, grad, x_raw, weight_raw, needs)
-        grad_x = here.straight_through(grad_x, x_clipped)
+        grad_x = here.straight_through_x(grad_x, x_clipped, channels_last=True)
     else:
         clear = x_clipped if plan.clips else None
         grad_x, grad_weight, grad_bias = _integer_gradients(
@@ -208,8 +209,7 @@ def _fake_conv2d(
     storage = layer_plan(layer, "conv2d", numerics).activation.dtype
     oh, ow = map(output_size, x.shape[2:], weight_raw.shape[2:], stride, padding, dilation)
     y = x.new_empty((x.shape[0], oh, ow, weight_raw.shape[0])).permute(0, 3, 1, 2)
-    clipped = _words.empty_words(x, torch.bool, True) if mask else x.new_empty((0,), dtype=torch.bool)
-    return y, _words.empty_words(x, storage, True), clipped
+    return y, _words.empty_words(x, storage, True), empty_mask(x, wanted=mask)
 
 
 def _fake_conv2d_backward(

@@ -13,6 +13,7 @@ from fxsim.ops import _layer, _products, _words, records
 from fxsim.ops._geometry import matrix, rows_of
 from fxsim.ops._layer import Backward, Forward
 from fxsim.ops._library import define, refuse_second_derivative
+from fxsim.ops._masks import empty_mask
 from fxsim.ops._plan import (
     WordPlan,
     bias_grad_plan,
@@ -53,7 +54,8 @@ def linear(
     keep where x left its range, for the gradient.
 
     Returns:
-        y, carriers (..., N) of x's dtype; x's raws; where x left its range (bool; empty unless `mask`).
+        y, carriers (..., N) of x's dtype; x's raws; where x left its range (uint8, a bit an
+        element; empty unless `mask`).
     """
     plan = layer_plan(layer, "linear", numerics)
     if x.dim() < 1 or x.shape[-1] != weight_raw.shape[1]:
@@ -100,9 +102,9 @@ def linear_backward(
     here = Backward(plan, layer, "linear", seed, layer_id, int(call), index_offset, batch_of(x_raw), grad.dtype)
     if plan.grad_output is None:
         grad_x, grad_weight, grad_bias = _float_gradients(here, grad, x_raw, weight_raw, needs)
-        grad_x = here.straight_through(grad_x, x_clipped)
+        grad_x = here.straight_through_x(grad_x, x_clipped, channels_last=False)
     else:
-        clear = rows_of(x_clipped) if plan.clips else None
+        clear = x_clipped if plan.clips else None
         grad_x, grad_weight, grad_bias = _integer_gradients(
             here, plan.grad_output, grad, x_raw, weight_raw, clear, needs
         )
@@ -199,7 +201,7 @@ def _fake_linear(
     return (
         x.new_empty((*x.shape[:-1], weight_raw.shape[0])),
         x.new_empty(x.shape, dtype=storage),
-        x.new_empty(x.shape if mask else (0,), dtype=torch.bool),
+        empty_mask(x, wanted=mask),
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from fxsim.accumulator import Accumulator
 from fxsim.numerics import Numerics
 from fxsim.ops import quantize_ops, ranged_ops
+from fxsim.ops._masks import packed
 from fxsim.ranges import Affine, Block, RangedNumerics
 from fxsim.rng import Role
 
@@ -86,7 +87,7 @@ def linear_backward() -> Iterator[Arguments]:
     for numerics in (FLOAT_BACKWARD, INTEGER_BACKWARD):
         x, _, _, weight, weight_clipped, bias_clipped = _saved(_floats(2, 3, 5), _floats(4, 5), numerics, "c")
         needs = [True, numerics is FLOAT_BACKWARD, True]
-        saved = (*x, weight, weight_clipped, bias_clipped, needs)
+        saved = (*_with_mask(x, "c"), weight, weight_clipped, bias_clipped, needs)
         yield (_floats(2, 3, 4).detach(), *saved, numerics.to_text(), 1, 2, torch.tensor(_CALL), 0, "layer")
 
 
@@ -105,6 +106,7 @@ def conv2d_backward() -> Iterator[Arguments]:
         x, _, _, weight, weight_clipped, bias_clipped = _saved(
             _floats(2, 2, 5, 6), _floats(4, 2, 3, 2), numerics, "channels_last"
         )
+        x = _with_mask(x, "channels_last")
         saved = (*x, weight, weight_clipped, bias_clipped, [True, True, numerics is FLOAT_BACKWARD])
         settings = ([2, 1], [1, 0], [1, 2], 1)
         place = (1, 2, torch.tensor(_CALL), 0, "layer")
@@ -249,6 +251,11 @@ def _words(weight: Tensor, bias: Tensor | None, numerics: Numerics, order: str) 
 
 def _place(numerics: Numerics) -> Arguments:
     return 1, 2, torch.tensor(_CALL), False, 0, "layer", numerics.ste == "clipped"
+
+
+def _with_mask(x_words: tuple[Tensor, Tensor], order: str) -> tuple[Tensor, Tensor]:
+    raw, clipped = x_words
+    return raw, packed(clipped, channels_last=order == "channels_last")
 
 
 def _saved(
