@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
+import numpy as np
 import pytest
 
 from fxsim.cost.counting import count
-from fxsim.ops.records import OpRecord, Pass, listen, listening, publish
+from fxsim.ops.details import Detail, Look
+from fxsim.ops.records import (
+    OpRecord,
+    Pass,
+    identity_of,
+    listen,
+    listen_to_values,
+    listening,
+    publish,
+    publish_values,
+    record_of,
+    sums_of,
+)
 
 RECORD = OpRecord(layer="fc", pass_=Pass.FWD, op="linear", m=1, n=1, k=1, a="<8,4>", b="<8,4>", macs=1, nz_macs=1)
 
@@ -65,3 +79,33 @@ def test_other_threads_are_heard_and_nothing_is_lost() -> None:
             thread.join()
     assert counts.total.calls == counts.total.macs == 4000
     counts.check()
+
+
+DETAILED = dataclasses.replace(RECORD, detail=Detail(a_row_nnz=np.array([1]), b_column_nnz=np.array([1])))
+
+
+@pytest.mark.parametrize("record", [RECORD, DETAILED], ids=["plain", "detailed"])
+def test_records_and_their_values_are_heard_by_both_kinds_of_listener(record: OpRecord) -> None:
+    heard: list[OpRecord] = []
+    values: list[OpRecord] = []
+    with listen(heard.append), listen_to_values(lambda *each: values.append(record_of(*each)), Look(1)):
+        publish(record)
+        publish_values(identity_of(record), sums_of(record), record.detail)
+    assert not listening()
+    assert heard == values == [record, record]
+
+
+def test_values_come_without_detail_to_whoever_asked_for_none() -> None:
+    details: list[Detail | None] = []
+    with listen_to_values(lambda _identity, _sums, detail: details.append(detail), Look()):
+        publish(DETAILED)
+    assert details == [None]
+
+
+def test_counts_may_be_read_inside_the_block() -> None:
+    with count(floats=False, keep_order=True) as counts:
+        for number in range(1, 4):
+            publish(RECORD)
+            assert counts.total.calls == number
+            assert counts.ordered == (RECORD,) * number
+            counts.check()

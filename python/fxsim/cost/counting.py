@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fxsim.cost.counts import Counts
 from fxsim.cost.watch import Watch
 from fxsim.ops.details import Look
-from fxsim.ops.records import OpRecord, listen
+from fxsim.ops.records import listen_to_values
 
 
 @contextmanager
@@ -46,16 +44,12 @@ def count(
             loss.backward()
         counts.by("layer", "pass_")["conv1", "fwd"].macs
     """
-    look = Look(level, *group)
     counts = Counts(keep_order=keep_order)
-    lock = threading.Lock()  # the watch delivers on this thread while listeners may be called on another
-
-    def add(record: OpRecord) -> None:
-        with lock:
-            counts.add(record if level or record.detail is None else dataclasses.replace(record, detail=None))
-
     with ExitStack() as stack:
-        stack.enter_context(listen(add, look))
+        stack.enter_context(listen_to_values(counts.note, Look(level, *group)))
         if floats:
-            stack.enter_context(Watch(add, counts.add_uncounted, look_for_zeros=float_zeros))
-        yield counts
+            stack.enter_context(Watch(counts.add, counts.add_uncounted, look_for_zeros=float_zeros))
+        try:
+            yield counts
+        finally:
+            counts.settle()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast, final, overload
+from typing import Final, TypeAlias, final, overload
 
 from fxsim.cost import table
-from fxsim.cost.totals import Total, count_values, total, violations
+from fxsim.cost.totals import Total, total, violations
 from fxsim.ops.details import Detail
-from fxsim.ops.records import COUNTS, IDENTITY, OpRecord
+from fxsim.ops.records import COUNTS, SUMS, OpRecord, Values, identity_of, record_of, sums_of
 
 Key: TypeAlias = tuple[object, ...]
 
-_identity: Final = cast(Callable[[OpRecord], Key], operator.attrgetter(*IDENTITY))
+_SUMMING: Final = threading.RLock()
+_NOTES: Final = 1024
+"""Records that wait to be summed, at most."""
 
 GROUPINGS: Final = ("layer", "pass_", "op", "a", "b", "accumulator", "output", "format")
 """What `Counts.by` groups by; "format" is both operands' formats, as in "<8,4> x <6,5>"."""
@@ -37,31 +42,54 @@ class Counts:
 
     Its size depends on the model and on the formats met, not on how long one counts. With
     `keep_order=True` every record is kept besides, in the order of execution.
+
+    Records are noted first and summed many at a time: what runs between two ops of a network finds the caches emptied.
     """
 
-    __slots__ = ("_details", "_order", "_running", "_sums", "_uncounted")
+    __slots__ = ("_details", "_notes", "_order", "_running", "_sums", "_uncounted")
 
     def __init__(self, records: Iterable[OpRecord] = (), *, keep_order: bool = False) -> None:
         self._sums: dict[Key, list[int]] = {}
-        self._running = [0] * (len(COUNTS) + 1)
+        self._running = [0] * len(SUMS)
         self._order: list[OpRecord] | None = [] if keep_order else None
         self._details: dict[Key, list[Detail]] = {}
-        self._uncounted: dict[str, tuple[int, int]] = {}
+        self._uncounted: dict[str, list[int]] = {}
+        self._notes: deque[tuple[Values, Values, Detail | None]] = deque()
         for record in records:
             self.add(record)
 
     def add(self, record: OpRecord) -> None:
         """Take one record in."""
-        values = (record.calls, *count_values(record))
-        self._add(_identity(record), values, () if record.detail is None else (record.detail,))
-        self._running = list(map(operator.add, self._running, values))
-        if self._order is not None:
-            self._order.append(record)
+        self.note(identity_of(record), sums_of(record), record.detail)
+
+    def note(self, identity: Values, sums: Values, detail: Detail | None) -> None:
+        """Take in the record of `record_of`; threads may do so at once."""
+        self._notes.append((identity, sums, detail))
+        if len(self._notes) >= _NOTES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Sum what was noted, which every reader does first."""
+        with _SUMMING:
+            notes = [self._notes.popleft() for _ in range(len(self._notes))]
+            if not notes:
+                return
+            for identity, sums, detail in notes:
+                self._add(identity, sums, () if detail is None else (detail,))
+            if self._order is not None:
+                self._order += itertools.starmap(record_of, notes)
+            self._running = list(map(sum, zip(self._running, *(sums for _, sums, _ in notes), strict=True)))
 
     def add_uncounted(self, op: str, elements_written: int, calls: int = 1) -> None:
         """Note float arithmetic that no record covers."""
-        seen_calls, seen_elements = self._uncounted.get(op, (0, 0))
-        self._uncounted[op] = (seen_calls + calls, seen_elements + elements_written)
+        seen = self._uncounted.setdefault(op, [0, 0])
+        seen[0] += calls
+        seen[1] += elements_written
+
+    @property
+    def uncounted_sums(self) -> dict[str, list[int]]:
+        """[calls, elements written] of each op without a record, for whoever adds to them many times."""
+        return self._uncounted
 
     def merge(self, other: Counts) -> None:
         """Take in everything `other` holds.
@@ -69,6 +97,8 @@ class Counts:
         Raises:
             ValueError: this keeps the order of records and `other` does not.
         """
+        self.settle()
+        other.settle()
         if self._order is not None:
             for record in self._ordered_of(other):
                 self.add(record)
@@ -100,16 +130,16 @@ class Counts:
 
         Counts are summed over its `calls`, and details joined if every call has one; shapes are those of one call.
         """
-        return tuple(self.record(key, sums) for key, sums in self._sums.items())
+        return tuple(self.record(key, sums) for key, sums in self.sums())
 
     def sums(self) -> Iterable[tuple[Key, list[int]]]:
         """What `records` is made of: values of IDENTITY, and calls with the COUNTS; faster where there are many."""
+        self.settle()
         return self._sums.items()
 
     def record(self, key: Key, sums: list[int]) -> OpRecord:
         """The record of one item of `sums`."""
-        names = (*IDENTITY, "calls", *COUNTS)
-        record = table.to_record(dict(zip(names, (*key, *sums), strict=True)))
+        record = record_of(key, sums, None)
         detail = Detail.joined(self._details.get(key, ()))
         if detail is None or len(detail.a_row_nnz) != record.m * record.groups * record.calls:
             return record
@@ -118,6 +148,7 @@ class Counts:
     @property
     def has_details(self) -> bool:
         """Whether any record has a detail."""
+        self.settle()
         return bool(self._details)
 
     @property
@@ -129,6 +160,7 @@ class Counts:
         """
         if self._order is None:
             raise ValueError("ordered: the order of records was not kept; open count(keep_order=True)")
+        self.settle()
         return tuple(self._order)
 
     @property
@@ -139,7 +171,7 @@ class Counts:
     @property
     def uncounted(self) -> tuple[Uncounted, ...]:
         """Float arithmetic that ran but has no record, by op, in order of first execution."""
-        return tuple(Uncounted(op, *sums) for op, sums in self._uncounted.items())
+        return tuple(Uncounted(op, calls, elements) for op, (calls, elements) in self._uncounted.items())
 
     @property
     def total(self) -> Total:
@@ -187,10 +219,10 @@ class Counts:
     def _sum_violations(self, name: str, records: Iterable[OpRecord]) -> list[str]:
         sums = [0] * len(self._running)
         for record in records:
-            sums = list(map(operator.add, sums, (record.calls, *count_values(record))))
+            sums = list(map(operator.add, sums, sums_of(record)))
         return [
             f"{name} hold {given} {field} together, but {kept} were counted"
-            for field, given, kept in zip(("calls", *COUNTS), sums, self._running, strict=True)
+            for field, given, kept in zip(SUMS, sums, self._running, strict=True)
             if given != kept
         ]
 
@@ -210,7 +242,8 @@ class Counts:
 
     def to_json(self) -> str:
         """Everything as JSON text; `from_json` gives equal counts."""
-        kept = dict(zip(("calls", *COUNTS), self._running, strict=True))
+        self.settle()
+        kept = dict(zip(SUMS, self._running, strict=True))
         return table.to_json(self.records, self._order, kept, self._uncounted)
 
     @classmethod
@@ -222,8 +255,9 @@ class Counts:
         """
         content = table.from_json(text)
         counts = cls(content.records)
+        counts.settle()
         counts._order = content.ordered
-        counts._running = [content.total[name] for name in ("calls", *COUNTS)]
+        counts._running = [content.total[name] for name in SUMS]
         counts._uncounted = content.uncounted
         return counts
 
@@ -243,6 +277,8 @@ class Counts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
             return NotImplemented
+        self.settle()
+        other.settle()
         return (self._sums, self._joined_details(), self._running, self._order, self._uncounted) == (
             other._sums,
             other._joined_details(),
@@ -257,6 +293,7 @@ class Counts:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
+        self.settle()
         calls, *values = self._running
         macs = values[COUNTS.index("macs")]
         return f"Counts({len(self._sums)} records of {calls} calls, {macs} macs, {len(self._uncounted)} ops uncounted)"

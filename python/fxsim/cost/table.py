@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
@@ -32,7 +32,7 @@ class Content:
     records: list[OpRecord]
     ordered: list[OpRecord] | None
     total: dict[str, int]
-    uncounted: dict[str, tuple[int, int]]
+    uncounted: dict[str, list[int]]
 
 
 def to_record(values: Mapping[str, Any]) -> OpRecord:
@@ -77,7 +77,7 @@ def to_json(
     records: Iterable[OpRecord],
     ordered: Iterable[OpRecord] | None,
     total: Mapping[str, int],
-    uncounted: Mapping[str, tuple[int, int]],
+    uncounted: Mapping[str, Sequence[int]],
 ) -> str:
     """Everything counts hold, as one JSON object; records are lists in the order of `columns`."""
     content = {
@@ -111,7 +111,7 @@ def from_json(text: str) -> Content:
             ordered=None if content["ordered"] is None else _from_list("ordered", content),
             total={name: int(content["total"][name]) for name in ("calls", *COUNTS)},
             uncounted={
-                each["op"]: (int(each["calls"]), int(each["elements_written"])) for each in content["uncounted"]
+                each["op"]: [int(each["calls"]), int(each["elements_written"])] for each in content["uncounted"]
             },
         )
     except KeyError as missing:

@@ -7,17 +7,15 @@ from typing import Final
 from torch import Tensor
 
 from fxsim.ops import _bridge, _core_products, _masks, executions, records
-from fxsim.ops._geometry import Pair
 from fxsim.ops._looks import look_at
 from fxsim.ops._operands import bound, operand
 from fxsim.ops._plan import GemmPlan
-from fxsim.ops._product import Product, Shape
-from fxsim.ops._publish import Site, by_name, non_zeros, sort_macs
+from fxsim.ops._product import Product
+from fxsim.ops._publish import Site, non_zeros
 from fxsim.ops._settled import Settled
 from fxsim.ops._word_counts import counts_of
 from fxsim.ops.details import Detail
 from fxsim.ops.executions import Execution
-from fxsim.ops.records import OpRecord
 
 _NO_EVENTS: Final = _bridge.Events()
 _NO_MACS: Final = _bridge.MacCounts()
@@ -66,17 +64,42 @@ def tell(
     counted: tuple[Tensor, Tensor],
 ) -> None:
     """Publish a call that has just succeeded to whoever listens; `counted` as in `execute`."""
-    plan, place = settled.plan, settled.place
     look = records.look()
-    products: tuple[Product, ...] = ()
+    detail = None
     if look.level or executions.listening():
         products = settled.products(a, b, out, bias, site.index_offset)
-    if executions.listening():
-        executions.publish(Execution(products, plan, site, place.columns))
-    if records.listening():
+        if executions.listening():
+            executions.publish(Execution(products, settled.plan, site, settled.place.columns))
         detail = look_at([(each.a, each.b) for each in products], look) if look.level else None
-        shape = Shape(place.m, place.n, plan.asked.k, settled.times, *counted, bias, out, settled.kernel)
-        records.publish(_record(events, macs, settled.seen, detail, plan, site, shape))
+    if records.listening():
+        _publish(settled, site, counted, bias, out, events, macs, detail)
+
+
+def _publish(
+    settled: Settled,
+    site: Site,
+    counted: tuple[Tensor, Tensor],
+    bias: Tensor | None,
+    out: Tensor,
+    events: _bridge.Events,
+    counts: _bridge.MacCounts,
+    detail: Detail | None,
+) -> None:
+    place, plan, groups = settled.place, settled.plan, settled.times
+    m, n, k = place.m, place.n, plan.asked.k
+    a_elements, b_elements = (each.numel() for each in counted)
+    shape = (m, n, k, site.batch, groups, *settled.kernel, a_elements, b_elements)
+    texts = plan.a_text, plan.b_text, plan.accumulator_text, plan.output_text
+    macs, valid, both = m * n * k * groups, counts.valid, counts.both_met
+    sorted_macs = macs, macs - valid, valid - counts.a_met, valid - counts.b_met, valid - both, both
+    nnz_a = counts.nnz_a if settled.seen[0] == a_elements else non_zeros(counted[0])
+    nnz_b = counts.nnz_b if settled.seen[1] == b_elements else non_zeros(counted[1])
+    read = a_elements + b_elements + (0 if bias is None else bias.numel())
+    records.publish_values(
+        (site.layer, site.pass_, site.op, *shape, *texts),
+        (1, *sorted_macs, nnz_a, nnz_b, *events.counts(), read, out.numel()),
+        detail,
+    )
 
 
 def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bool) -> _bridge.Events:
@@ -96,42 +119,4 @@ def run(product: Product, plan: GemmPlan, site: Site, row_stride: int, count: bo
         index_row_stride=row_stride,
         count=count,
         name=site.name,
-    )
-
-
-def _record(
-    events: _bridge.Events,
-    macs: _bridge.MacCounts,
-    seen: Pair,
-    detail: Detail | None,
-    plan: GemmPlan,
-    site: Site,
-    shape: Shape,
-) -> OpRecord:
-    """seen: elements of a and b that the products met, once each product."""
-    a_elements, b_elements = shape.a.numel(), shape.b.numel()
-    return OpRecord(
-        layer=site.layer,
-        pass_=site.pass_,
-        op=site.op,
-        m=shape.m,
-        n=shape.n,
-        k=shape.k,
-        batch=site.batch,
-        groups=shape.groups,
-        kernel_h=shape.kernel[0],
-        kernel_w=shape.kernel[1],
-        a_elements=a_elements,
-        b_elements=b_elements,
-        a=plan.a_text,
-        b=plan.b_text,
-        accumulator=plan.accumulator_text,
-        output=plan.output_text,
-        nnz_a=macs.nnz_a if seen[0] == a_elements else non_zeros(shape.a),
-        nnz_b=macs.nnz_b if seen[1] == b_elements else non_zeros(shape.b),
-        elements_read=a_elements + b_elements + (0 if shape.bias is None else shape.bias.numel()),
-        elements_written=shape.out.numel(),
-        detail=detail,
-        **sort_macs(shape.m * shape.n * shape.k * shape.groups, macs),
-        **by_name(events),
     )

@@ -1,4 +1,4 @@
-"""What a call of the core multiplies: one product, several that are alike, and what a record says of them."""
+"""What a call of the core multiplies: one product, or several that are alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fxsim.ops._geometry import Pair, View
+from fxsim.ops._geometry import View
 from fxsim.ops._operands import ONCE, Repeat
 
 
@@ -30,20 +30,6 @@ class Batch(NamedTuple):
     def all(self) -> tuple[Product, ...]:
         """Every product, in order."""
         return tuple(map(self.at, range(self.times)))
-
-
-class Shape(NamedTuple):
-    """What a record says of a call: M, N, K of one GEMM, how many GEMMs, the whole tensors, and the taps in K."""
-
-    m: int
-    n: int
-    k: int
-    groups: int
-    a: Tensor
-    b: Tensor
-    bias: Tensor | None
-    out: Tensor
-    kernel: Pair = (1, 1)
 
 
 def repeat_of(batch: Batch, first: Product) -> Repeat:

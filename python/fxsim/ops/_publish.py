@@ -55,6 +55,12 @@ class EventSums(NamedTuple):
         return self
 
 
+_NO_PRODUCT: Final = (0,) * 8
+"""Counts of macs and of elements that are not 0, where nothing is multiplied: those of COUNTS before EVENTS."""
+
+_NO_EVENTS: Final = EventSums()
+
+
 class Site(NamedTuple):
     """Where a call stands: the layer's path, the pass, the op's name, and the stream of its random bits.
 
@@ -105,22 +111,9 @@ def publish_elementwise(
     site: Site, a: str, output: str, elements: int, events: EventCounts, *, b: str = "", read: int | None = None
 ) -> None:
     """A record of an op that makes elements without multiplying pairs; it reads as many, unless `read` says more."""
-    records.publish(
-        OpRecord(
-            layer=site.layer,
-            pass_=site.pass_,
-            op=site.op,
-            m=elements,
-            n=1,
-            k=0,
-            batch=site.batch,
-            a=a,
-            b=b,
-            output=output,
-            elements_read=elements if read is None else read,
-            elements_written=elements,
-            **by_name(events),
-        )
+    records.publish_values(
+        (site.layer, site.pass_, site.op, elements, 1, 0, site.batch, 1, 1, 1, 0, 0, a, b, "", output),
+        (1, *_NO_PRODUCT, *events.counts(), elements if read is None else read, elements),
     )
 
 
@@ -136,30 +129,10 @@ def publish_float_product(
     """A record of a float32 product; `elements` are those of operands a and b, and those written."""
     m, n, k = shape
     macs = m * n * k * groups
-    records.publish(
-        OpRecord(
-            layer=site.layer,
-            pass_=site.pass_,
-            op=site.op,
-            m=m,
-            n=n,
-            k=k,
-            batch=site.batch,
-            groups=groups,
-            kernel_h=kernel[0],
-            kernel_w=kernel[1],
-            a_elements=elements[0],
-            b_elements=elements[1],
-            a=records.FLOAT32,
-            b=records.FLOAT32,
-            accumulator=records.FLOAT32,
-            output=records.FLOAT32,
-            macs=macs,
-            pad_macs=pad_macs,
-            nz_macs=macs - pad_macs,
-            elements_read=elements[0] + elements[1],
-            elements_written=elements[2],
-        )
+    (a, b, written), form = elements, records.FLOAT32
+    records.publish_values(
+        (site.layer, site.pass_, site.op, m, n, k, site.batch, groups, *kernel, a, b, form, form, form, form),
+        (1, macs, pad_macs, 0, 0, 0, macs - pad_macs, 0, 0, *_NO_EVENTS, a + b, written),
     )
 
 

@@ -1,18 +1,20 @@
 """What an op tells about its own execution, and the way it is told.
 
-An op asks `listening()` and, if somebody is, counts and hands an `OpRecord` to `publish`. Whoever wants
-to know opens `listen(callback)`; nobody in between, so ops know nothing of counters.
+An op asks `listening()` and, if somebody is, counts and hands an `OpRecord` to `publish`, or what one is made of to
+`publish_values`. Whoever wants to know opens `listen(callback)`, or `listen_to_values` if sums are all it wants; nobody
+in between, so ops know nothing of counters.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, cast, final
 
 from fxsim.ops.details import Detail, Look
 
@@ -121,46 +123,83 @@ IDENTITY: Final = tuple(
 )
 """Names of the fields that say what was executed, in order: records equal in these may be summed."""
 
+SUMS: Final = ("calls", *COUNTS)
+"""Names of the fields that may be summed, in order."""
+
+Values: TypeAlias = tuple[Any, ...]
+
+identity_of: Final = cast(Callable[[OpRecord], Values], operator.attrgetter(*IDENTITY))
+"""Values of IDENTITY."""
+
+sums_of: Final = cast(Callable[[OpRecord], Values], operator.attrgetter(*SUMS))
+"""Values of SUMS."""
+
+
+def record_of(identity: Values, sums: Sequence[int], detail: Detail | None) -> OpRecord:
+    """The record with these values of IDENTITY and of SUMS."""
+    named = zip((*IDENTITY, *SUMS), (*identity, *sums), strict=True)
+    return OpRecord(**dict(named), detail=detail)
+
+
 Listener: TypeAlias = Callable[[OpRecord], None]
+ValueListener: TypeAlias = Callable[[Values, Values, Detail | None], None]
+"""Hears a record as the arguments of `record_of`, which are faster to make."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """A block of a listener of either kind."""
+
+    look: Look
+    listener: Listener | None = None
+    value_listener: ValueListener | None = None
 
 
 @final
 class _Hub:
-    """The listeners of this process. One for all threads: a backward pass may run on a thread of its own."""
+    """The listeners of this process. One for all threads: a backward pass may run on a thread of its own.
 
-    __slots__ = ("_lock", "listeners", "look", "looks")
+    value_listeners: each with the level of its look. open: the blocks open, outermost first.
+    """
+
+    __slots__ = ("_lock", "listeners", "listening", "look", "open", "value_listeners")
 
     def __init__(self) -> None:
-        self.listeners: tuple[Listener, ...] = ()
-        self.looks: tuple[Look, ...] = ()
-        self.look = Look()
+        self.open: tuple[_Block, ...] = ()
         self._lock = threading.RLock()
+        self._set()
 
     def publish(self, record: OpRecord) -> None:
         with self._lock:
             for listener in self.listeners:
                 listener(record)
 
-    def add(self, listener: Listener, look: Look) -> None:
+    def add(self, block: _Block) -> None:
+        look = block.look
         with self._lock:
-            other = next((each for each in self.looks if each.level == look.level == 2 and each != look), None)
+            looks = (each.look for each in self.open)
+            other = next((each for each in looks if each.level == look.level == 2 and each != look), None)
             if other is not None:
                 raise ValueError(
                     f"count: group ({look.rows}, {look.lanes}) given inside a count of level 2 with group "
                     f"({other.rows}, {other.lanes}); give both the same"
                 )
-            self.listeners = (*self.listeners, listener)
-            self._set_looks((*self.looks, look))
+            self.open = (*self.open, block)
+            self._set()
 
-    def remove(self, listener: Listener) -> None:
+    def remove(self, block: _Block) -> None:
         with self._lock:
-            last = len(self.listeners) - 1 - self.listeners[::-1].index(listener)
-            self.listeners = self.listeners[:last] + self.listeners[last + 1 :]
-            self._set_looks(self.looks[:last] + self.looks[last + 1 :])
+            self.open = tuple(each for each in self.open if each is not block)
+            self._set()
 
-    def _set_looks(self, looks: tuple[Look, ...]) -> None:
-        self.looks = looks
-        self.look = max(looks, key=lambda each: each.level, default=Look())
+    def _set(self) -> None:
+        self.listeners = tuple(each.listener for each in self.open if each.listener is not None)
+        self.value_listeners = tuple(
+            (each.value_listener, each.look.level) for each in self.open if each.value_listener is not None
+        )
+        self.listening = bool(self.open)
+        self.look = max((each.look for each in self.open), key=lambda each: each.level, default=Look())
 
 
 _HUB: Final = _Hub()
@@ -168,7 +207,7 @@ _HUB: Final = _Hub()
 
 def listening() -> bool:
     """Whether a record published now would be heard. Ask before counting anything."""
-    return bool(_HUB.listeners)
+    return _HUB.listening
 
 
 def look() -> Look:
@@ -179,10 +218,24 @@ def look() -> Look:
 def publish(record: OpRecord) -> None:
     """Hand a record to every listener, on the calling thread.
 
-    Deliveries from different threads take turns, so a listener needs no lock of its own. What a listener
-    raises reaches the caller.
+    Deliveries from different threads take turns, so a listener needs no lock of its own; a listener to values does.
+    What a listener raises reaches the caller.
     """
+    if _HUB.value_listeners:
+        _publish_values(identity_of(record), sums_of(record), record.detail)
     _HUB.publish(record)
+
+
+def publish_values(identity: Values, sums: Values, detail: Detail | None = None) -> None:
+    """Hand to every listener, as `publish` does, the record of `record_of`: it is made only for those that want it."""
+    _publish_values(identity, sums, detail)
+    if _HUB.listeners:
+        _HUB.publish(record_of(identity, sums, detail))
+
+
+def _publish_values(identity: Values, sums: Values, detail: Detail | None) -> None:
+    for listener, level in _HUB.value_listeners:
+        listener(identity, sums, detail if level else None)
 
 
 @contextmanager
@@ -196,8 +249,25 @@ def listen(listener: Listener, look: Look | None = None) -> Iterator[None]:
     Raises:
         ValueError: another listener is at level 2 with groups of another shape.
     """
-    _HUB.add(listener, look or Look())
+    with _opened(_Block(look or Look(), listener)):
+        yield
+
+
+@contextmanager
+def listen_to_values(listener: ValueListener, look: Look) -> Iterator[None]:
+    """As `listen`, for a listener that any number of threads may call at once; it gets no detail at level 0.
+
+    Raises:
+        ValueError: as `listen`.
+    """
+    with _opened(_Block(look, value_listener=listener)):
+        yield
+
+
+@contextmanager
+def _opened(block: _Block) -> Iterator[None]:
+    _HUB.add(block)
     try:
         yield
     finally:
-        _HUB.remove(listener)
+        _HUB.remove(block)
