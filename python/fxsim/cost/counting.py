@@ -48,7 +48,7 @@ def count(
     with ExitStack() as stack:
         stack.enter_context(listen_to_values(counts.note, Look(level, *group)))
         if floats:
-            stack.enter_context(Watch(counts.add, counts.add_uncounted, look_for_zeros=float_zeros))
+            stack.enter_context(Watch(counts.add, counts.uncounted_sums, look_for_zeros=float_zeros))
         try:
             yield counts
         finally:

@@ -6,7 +6,7 @@ A fxsim op is one op to this watch, whatever it computes inside, so nothing is c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -22,12 +22,12 @@ from fxsim.ops.torch_moves import MOVES
 class Watch(Onlooker):  # type: ignore[no-untyped-call]
     """Hands a record of every float matrix product and convolution that torch runs on this thread to `record`.
 
-    Other float arithmetic goes to `uncounted` as (op name, elements written). Records name no layer: torch's
+    Other float arithmetic is added to `uncounted`: [calls, elements written] by op name. Records name no layer: torch's
     ops do not know theirs. A matrix product inside a backward pass is Pass.OTHER: torch does not tell which it is.
     """
 
     def __init__(
-        self, record: Callable[[OpRecord], None], uncounted: Callable[[str, int], None], *, look_for_zeros: bool
+        self, record: Callable[[OpRecord], None], uncounted: dict[str, list[int]], *, look_for_zeros: bool
     ) -> None:
         super().__init__()
         self._look_for_zeros = look_for_zeros
@@ -38,6 +38,7 @@ class Watch(Onlooker):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return False  # torch would put two Python frames around every op to keep its compiler out: see below
 
+    # Between two ops of a network the caches are emptied, so what this touches costs more than what it does.
     def __torch_dispatch__(
         self,
         func: Any,
@@ -45,23 +46,32 @@ class Watch(Onlooker):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if torch.is_inference_mode_enabled():  # only there do composite ops arrive whole
+        run, kind, name, _ = _KNOWN.get(id(func)) or _know(func)
+        if kind is _COMPOSITE and torch.is_inference_mode_enabled():  # only there do composite ops arrive whole
             with self:
-                result = func.decompose(*args, **(kwargs or {}))
-            if result is not NotImplemented:
-                return result
-        result = func(*args, **kwargs) if kwargs else func(*args)
-        known = _KNOWN.get(id(func)) or _know(func)
-        if known.kind == "none":
+                return func.decompose(*args, **(kwargs or {}))
+        result = run(*args, **kwargs) if kwargs else run(*args)
+        if name is None:
             return result
-        if known.kind == "product":
+        if kind is _PRODUCT:
             with _disable_current_modes():  # an outer watch must not see our counting
                 for record in float_records(func.overloadpacket, args, result, look_for_zeros=self._look_for_zeros):
                     self._record(record)
+            return result
+        if isinstance(result, Tensor):
+            if not result.is_floating_point():
+                return result
+            written = result.numel()
         else:
-            written = _floats(args[:1] if result is None else result)  # in-place list ops return nothing
-            if written is not None:
-                self._uncounted(known.name, written)
+            found = _floats(args[:1] if result is None else result)  # in-place list ops return nothing
+            if not found:
+                return result
+            written = sum(found)
+        sums = self._uncounted.get(name)
+        if sums is None:
+            sums = self._uncounted[name] = [0, 0]
+        sums[0] += 1
+        sums[1] += written
         return result
 
 
@@ -73,16 +83,14 @@ _frames.set_code_exec_strategy(
 )
 
 
-class _Known(NamedTuple):
-    """An op (an OpOverload, held so that no other takes its address): what it is to the watch, and its name.
+_PRODUCT: Final = "product"
+_COMPOSITE: Final = "composite"
 
-    "none" needs no look: a view, a move, or not torch's own.
-    """
+_Known: TypeAlias = tuple[Callable[..., Any], Literal["product", "composite", ""], str | None, Any]
+"""What runs an op, its kind, the name it is recorded under, and the op itself, held so that no other takes its address.
 
-    op: Any
-    kind: Literal["product", "arithmetic", "none"]
-    name: str
-
+There is no name for what needs no look: a view, a move, or not torch's own.
+"""
 
 _KNOWN: Final[dict[int, _Known]] = {}
 """By address, for torch hashes an op in Python."""
@@ -90,20 +98,17 @@ _KNOWN: Final[dict[int, _Known]] = {}
 
 def _know(op: Any) -> _Known:
     packet = op.overloadpacket
-    kind: Literal["product", "arithmetic", "none"] = "none"
-    if op.namespace == "aten" and not op.is_view:
-        if is_product(packet):
-            kind = "product"
-        elif not MOVES.fullmatch(packet.__name__):
-            kind = "arithmetic"
-    return _KNOWN.setdefault(id(op), _Known(op, kind, f"aten.{packet.__name__}"))
+    product = is_product(packet)
+    kind: Literal["product", "composite", ""] = _PRODUCT if product else _COMPOSITE if op._can_decompose() else ""
+    watched = op.namespace == "aten" and not op.is_view and (product or not MOVES.fullmatch(packet.__name__))
+    run = op._op if type(op) is torch._ops.OpOverload else op  # what a call of one would call
+    return _KNOWN.setdefault(id(op), (run, kind, f"aten.{packet.__name__}" if watched else None, op))
 
 
-def _floats(value: Any) -> int | None:
-    """Elements of the float tensors in the results of an op; None if there is no such tensor."""
+def _floats(value: Any) -> list[int]:
+    """Elements of each float tensor in the results of an op."""
     if isinstance(value, Tensor):
-        return value.numel() if value.is_floating_point() else None
+        return [value.numel()] if value.is_floating_point() else []
     if not isinstance(value, list | tuple):
-        return None
-    found = [count for count in map(_floats, value) if count is not None]
-    return sum(found) if found else None
+        return []
+    return [count for each in value for count in _floats(each)]

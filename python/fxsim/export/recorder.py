@@ -77,7 +77,7 @@ def vectors(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty; name another folder, or remove it")
     recorder = _Recorder(folder, wanted, frozenset(passes))
-    watch = Watch(recorder.note, lambda _op, _elements: None, look_for_zeros=False)
+    watch = Watch(recorder.note, {}, look_for_zeros=False)
     with executions.listen(recorder.take), records.listen(recorder.note), watch:
         yield recorder.written
     recorder.finish(source)
