@@ -168,20 +168,6 @@ def publish_update(
         op: what was done.
         output: format text of the weights as they are kept.
     """
-    if not records.listening():
-        return
-    records.publish(
-        OpRecord(
-            layer=layer,
-            pass_=Pass.UPDATE,
-            op=op,
-            m=elements,
-            n=1,
-            k=0,
-            a=records.FLOAT32,
-            output=output,
-            random_draws=random_draws,
-            elements_read=2 * elements,
-            elements_written=elements,
-        )
-    )
+    if records.listening():
+        drawn = EventSums(random_draws=random_draws)
+        publish_elementwise(Site(layer, Pass.UPDATE, op), records.FLOAT32, output, elements, drawn, read=2 * elements)
