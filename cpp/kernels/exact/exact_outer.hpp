@@ -54,9 +54,9 @@ class ExactOuter {
     for (std::int64_t run = 0; run < window_.runs(); ++run) {
       for (std::int64_t word = 0; word < words; word += outer_.lanes) {
         vectors_.push_back(window_.offsets[static_cast<std::size_t>(run)] + word * 4);
-        places_.push_back({run, word});
       }
     }
+    own_vectors_ = vectors_.size();
     while (vectors_.size() % static_cast<std::size_t>(outer_.vectors) != 0) vectors_.push_back(vectors_.back());
   }
 
@@ -91,10 +91,6 @@ class ExactOuter {
     Interleaved left;
     std::vector<Interleaved> right;
     OuterSums sums;
-  };
-
-  struct Place {
-    std::int64_t run, word;
   };
 
   ImageLayout layout_of(const Operand& o) const {
@@ -202,7 +198,7 @@ class ExactOuter {
     };
     if (scheme_.columns.low_offset != 0) {
       const std::byte* window = call.right;
-      for (std::size_t v = 0; v < places_.size(); ++v) {
+      for (std::size_t v = 0; v < own_vectors_; ++v) {
         call.right = window + vectors_[v];
         add(own.right.data() + v * lanes);
       }
@@ -216,49 +212,41 @@ class ExactOuter {
     }
   }
 
-  // Adds up the limbs of one channel's outputs in the lanes of vector v, offsets taken off.
-  void join(const OuterSums& all, std::int64_t channel, std::size_t v, std::uint64_t* values) const {
-    const auto lanes = static_cast<std::size_t>(outer_.lanes);
-    const std::int64_t group = static_cast<std::int64_t>(v) / outer_.vectors;
-    const std::int64_t in_group = static_cast<std::int64_t>(v) % outer_.vectors;
-    std::fill_n(values, lanes, 0);
+  // One channel's outputs, vector after vector: limbs added up, offsets taken off.
+  void join(const OuterSums& all, std::int64_t channel, std::vector<std::uint64_t>& values) const {
+    const std::int64_t size = std::int64_t{outer_.vectors} * outer_.lanes;
+    values.assign(vectors_.size() * static_cast<std::size_t>(outer_.lanes), 0);
     for (int right = 0; right < scheme_.image.limbs.count; ++right) {
       for (int left = 0; left < scheme_.columns.limbs.count; ++left) {
         const std::int64_t row = left * left_groups_ + channel;
-        const std::int64_t at =
-            tile_at(right, group, row / outer_.rows) + (row % outer_.rows * outer_.vectors + in_group) * outer_.lanes;
         const std::int64_t right_offset = scheme_.image.stored_zero(right);
         const std::int64_t left_offset = scheme_.columns.stored_zero(left);
         const int shift = scheme_.image.limbs.shift(right) + scheme_.columns.limbs.shift(left);
+        for (std::int64_t group = 0; group < vector_groups(); ++group) {
+          const std::int64_t at = tile_at(right, group, row / outer_.rows) + row % outer_.rows * size;
+          all.add_to(at, size, shift, values.data() + group * size, kernels_);
+        }
         std::int64_t common = left_offset * right_offset * all.count();
         if (right_offset != 0) common -= right_offset * all.left[static_cast<std::size_t>(row)];
-        const std::int64_t* right_sums = all.right.data() + v * lanes;  // zeros unless left_offset needs them
-        all.read(at, [&](const auto* sums) {
-          for (std::size_t lane = 0; lane < lanes; ++lane) {
-            const std::int64_t correction = common - left_offset * right_sums[lane];
-            values[lane] += (static_cast<std::uint64_t>(sums[lane]) + static_cast<std::uint64_t>(correction)) << shift;
-          }
-        });
+        const auto every = static_cast<std::uint64_t>(common) << shift;
+        for (std::uint64_t& value : values) value += every;
+        if (left_offset == 0) continue;
+        const auto times = static_cast<std::uint64_t>(left_offset) << shift;
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] -= times * static_cast<std::uint64_t>(all.right[i]);
       }
     }
   }
 
-  // Calls f(column, sums, count) for every stretch of neighbouring outputs of a channel.
+  // Calls f(column, sums, count) for every tap of a channel's outputs.
   template <class F>
-  void for_stretches(const OuterSums& all, std::int64_t channel, const F& f) const {
+  void for_taps(const std::vector<std::uint64_t>& joined, const F& f) const {
     const std::int64_t words = window_.taps_a_run * window_.channels;
-    std::uint64_t joined[isa::kMostTileCols];
-    for (std::size_t v = 0; v < places_.size(); ++v) {
-      join(all, channel, v, joined);
-      std::int64_t word = places_[v].word;
-      const std::int64_t end = std::min<std::int64_t>(words, word + outer_.lanes);
-      for (const std::uint64_t* next = joined; word < end;) {
-        const std::int64_t tap = places_[v].run * window_.taps_a_run + word / window_.channels;
-        const std::int64_t c = word % window_.channels;
-        const std::int64_t count = std::min(window_.channels - c, end - word);
-        f(window_.taps[static_cast<std::size_t>(tap)] + c, reinterpret_cast<const std::int64_t*>(next), count);
-        next += count;
-        word += count;
+    const std::int64_t pitch = ceil_div(words, std::int64_t{outer_.lanes}) * outer_.lanes;
+    const auto* sums = reinterpret_cast<const std::int64_t*>(joined.data());
+    for (std::int64_t run = 0; run < window_.runs(); ++run) {
+      for (std::int64_t tap = 0; tap < window_.taps_a_run; ++tap) {
+        const std::int64_t column = window_.taps[static_cast<std::size_t>(run * window_.taps_a_run + tap)];
+        f(column, sums + run * pitch + tap * window_.channels, window_.channels);
       }
     }
   }
@@ -266,9 +254,11 @@ class ExactOuter {
   Events finish(const OuterSums& all) {
     Events events;
     const MutableMatrix& out = call_.out;
+    std::vector<std::uint64_t> joined;
     if (is_sum_itself(call_, sum_bound_of_formats(call_.a.depth(), call_.a.format, call_.b.format))) {
       for (std::int64_t channel = 0; channel < out.rows; ++channel) {
-        for_stretches(all, channel, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+        join(all, channel, joined);
+        for_taps(joined, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
           const std::int64_t at = channel * out.row_stride + column * out.col_stride;
           events.inexact_carriers +=
               generic::store(sums, count, call_.output.format.fl, out.data, out.storage, at, out.col_stride);
@@ -280,7 +270,8 @@ class ExactOuter {
     std::vector<I> values(static_cast<std::size_t>(out.cols));
     scratch.reserve(out.cols);
     for (std::int64_t channel = 0; channel < out.rows; ++channel) {
-      for_stretches(all, channel, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+      join(all, channel, joined);
+      for_taps(joined, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
         std::transform(sums, sums + count, values.begin() + column,
                        [](std::int64_t sum) { return static_cast<I>(sum); });
       });
@@ -299,7 +290,7 @@ class ExactOuter {
   std::int64_t left_groups_;  // channels of one limb, padded to whole tiles
   std::int64_t channels_;     // of all limbs
   std::vector<std::int64_t> vectors_;
-  std::vector<Place> places_;
+  std::size_t own_vectors_ = 0;  // without those that fill up the last group
   std::mutex mutex_;
   std::vector<std::unique_ptr<Partial>> partials_;
 };

@@ -40,14 +40,10 @@ class OuterSums {
 
   std::int64_t count() const { return count_; }
 
-  // Calls f with the sums from `at` on, of whichever type they are.
-  template <class F>
-  void read(std::int64_t at, const F& f) const {
-    if (flushed_.empty()) {
-      f(tiles_.data() + at);
-    } else {
-      f(flushed_.data() + at);
-    }
+  // to[i] += (sum number at + i) * 2^shift, mod 2^64.
+  void add_to(std::int64_t at, std::int64_t count, int shift, std::uint64_t* to, const isa::Kernels& kernels) const {
+    if (flushed_.empty()) return kernels.add_shifted(tiles_.data() + at, count, shift, to);
+    for (std::int64_t i = 0; i < count; ++i) to[i] += flushed_[static_cast<std::size_t>(at + i)] << shift;
   }
 
   std::vector<std::int64_t> left, right;  // sums of the stored elements
