@@ -14,6 +14,7 @@
 #include "kernels/generic/word_counter.hpp"
 #include "kernels/isa/list.hpp"
 #include "kernels/macs.hpp"
+#include "kernels/mask_bits.hpp"
 #include "kernels/reference/reference.hpp"
 #include "kernels/repeat.hpp"
 

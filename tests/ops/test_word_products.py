@@ -81,7 +81,7 @@ def test_calls_together_give_the_bits_of_calls_apart(
 
 @pytest.mark.parametrize("isa", fx.isa.available()[1:])
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", [(70, 8, 31, 33), (2, 3, 200, 190), (300, 1, 3, 3)])
+@pytest.mark.parametrize("shape", [(70, 8, 31, 33), (2, 3, 200, 190), (300, 1, 3, 3), (1700, 79, 1, 1)])
 def test_so_they_do_in_blocks_of_images_and_on_threads(
     isa: str, threads: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <tuple>
 #include <type_traits>
 
@@ -26,22 +25,21 @@ class OnePass {
   OnePass(const isa::Kernels& kernels, const Quantizer& q, int scale, Storage out, isa::Look look, const Key& key)
       : random_bits_(q.stochastic ? q.random_bits : 0), look_(look) {
     static constexpr auto kCutsOff = cut_off_modes(static_cast<const Overflows*>(nullptr));
-    constexpr int kMostBits = 29, kMostSplitBits = 24, kMostScale = 126;
     const Format& f = q.format;
     const int m = f.magnitude_bits(), bits = short_bits(q);
     const bool counts = look == isa::Look::kAll;
-    const bool may = kCutsOff[q.overflow] && m <= kMostBits && scale >= 0 && !(counts && q.lowest() != f.raw_min()) &&
-                     !(counts && out == Storage::kFloat32 && m > std::numeric_limits<float>::digits);
+    const bool may = kCutsOff[q.overflow] && m <= isa::kMostBits && scale >= 0 &&
+                     !(counts && (q.lowest() != f.raw_min() || rounds_carriers(f, out)));
     if (!may) return;
     const auto column = static_cast<std::size_t>(out);
     pass_.range = range32(q);
     pass_.step = std::ldexp(1.0F, -f.fl);
     pass_.stream = key.stream;
     if (q.stochastic) pass_.keys = round_keys(key.seed);
-    if (m + bits <= kMostBits && scale + bits <= kMostScale) {
+    if (m + bits <= isa::kMostBits && scale + bits <= kMostScale<float>) {
       run_ = kernels.lanes32->short_pass[static_cast<std::size_t>(look)][q.rounding][column];
       pass_.scale = {.factor = std::ldexp(1.0, scale + bits), .bits = bits, .random_bits = q.random_bits};
-    } else if (bits <= kMostSplitBits && scale <= kMostScale) {
+    } else if (bits <= isa::kMostSplitBits && scale <= kMostScale<float>) {
       run_ = kernels.lanes32->split_pass[static_cast<std::size_t>(look)][q.rounding][column];
       pass_.scale = {.factor = std::ldexp(1.0, scale), .random_bits = q.random_bits};
     }

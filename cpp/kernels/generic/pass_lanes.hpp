@@ -43,7 +43,7 @@ class PassVectors {
         step_(static_cast<Out>(pass.step)),
         low_(static_cast<std::uint32_t>(range_.low)),
         span_(static_cast<std::uint32_t>(range_.high) - low_),
-        offset_(std::uint32_t{1} << (kMostBit - way_.fraction_bits())) {}
+        offset_(std::uint32_t{1} << (kMostBits - way_.fraction_bits())) {}
 
   [[gnu::always_inline]] void run(std::int64_t i, Words draw) {
     __builtin_prefetch(values_ + i + kBlock32, 0, 2);
@@ -59,12 +59,10 @@ class PassVectors {
     __builtin_memcpy(out_ + i, &stored, sizeof stored);
   }
 
-  // Whether all words fit: every one lies within +-2^kMostBit in units of the last bit kept.
+  // Whether all words fit: every one lies within +-2^kMostBits in units of the last bit kept.
   [[gnu::always_inline]] bool all_fit() const { return !any_bit_of(beyond_, ~(2 * offset_ - 1)); }
 
  private:
-  static constexpr int kMostBit = 29;
-
   const float* values_;
   Out* out_;
   std::uint8_t* outside_;

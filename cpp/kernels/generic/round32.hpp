@@ -68,6 +68,15 @@ class Round32 {
   std::array<std::int32_t, kBlock32> rounded_;
 };
 
+// Powers of two that a float or a double is multiplied by, at most.
+template <class Value>
+inline constexpr int kMostScale = std::is_same_v<Value, float> ? 126 : 192;
+
+// Whether raws of the format need more bits than the carriers have.
+inline bool rounds_carriers(const Format& f, Storage out) {
+  return out == Storage::kFloat32 && f.magnitude_bits() > std::numeric_limits<float>::digits;
+}
+
 // The part of a format's range that 32 bits hold.
 inline Range32 range32(const Quantizer& q) {
   constexpr std::int64_t kMin = std::numeric_limits<std::int32_t>::min();
@@ -114,27 +123,24 @@ Round32<Value>::Round32(const isa::Kernels& kernels, const Quantizer& q, int sca
       step_(std::ldexp(1.0, -q.format.fl)) {
   const isa::Inside32 inside = inside32(range_);
   constexpr int kMostRandomBits = 30;
-  constexpr int kMostMagnitude = 29;
   constexpr double kTop = 0x1p30;
   const Format& f = q.format;
-  const bool rounds_carriers = out == Storage::kFloat32 && f.magnitude_bits() > std::numeric_limits<float>::digits;
-  possible_ =
-      (f.is_signed || f.wl <= 31) && (!q.stochastic || q.random_bits <= kMostRandomBits) && !(count && rounds_carriers);
+  possible_ = (f.is_signed || f.wl <= 31) && (!q.stochastic || q.random_bits <= kMostRandomBits) &&
+              !(count && rounds_carriers(f, out));
   if constexpr (std::is_same_v<Value, std::int32_t>) {
     constexpr int kMostLift = 30;
-    const bool lifts = scale > 0 && !q.wraps && f.magnitude_bits() <= kMostMagnitude;
+    const bool lifts = scale > 0 && !q.wraps && f.magnitude_bits() <= isa::kMostBits;
     possible_ = possible_ && (lifts || scale <= 0) && scale >= -31;
     lift_ = std::clamp(scale, 0, kMostLift);
     scale_ = {.bits = -scale, .random_bits = q.random_bits};
   } else {
-    constexpr int kMostScale = std::is_same_v<Value, float> ? 126 : 192;
-    possible_ = possible_ && scale <= kMostScale && scale >= -kMostScale;
+    possible_ = possible_ && scale <= kMostScale<Value> && scale >= -kMostScale<Value>;
     may_vanish_ = scale < 0;
-    const bool cuts = !q.wraps && f.magnitude_bits() <= kMostMagnitude && !(count && std::is_same_v<Value, double>);
+    const bool cuts = !q.wraps && f.magnitude_bits() <= isa::kMostBits && !(count && std::is_same_v<Value, double>);
     scale_ = {std::ldexp(1.0, scale), cuts ? HUGE_VAL : kTop, kTop, 0, q.random_bits, inside};
     const int bits = short_bits(q);
-    has_short_ =
-        std::is_same_v<Value, float> && f.magnitude_bits() + bits <= kMostMagnitude && scale + bits <= kMostScale;
+    has_short_ = std::is_same_v<Value, float> && f.magnitude_bits() + bits <= isa::kMostBits &&
+                 scale + bits <= kMostScale<Value>;
     short_scale_ = {std::ldexp(1.0, scale + bits), count ? kTop : scale_.limit, kTop, bits, q.random_bits, inside};
   }
 }

@@ -97,16 +97,14 @@ class ShortWay {
   typename RoundedVector<Ops>::Floats factor_;
 };
 
-// Of split words where at most kMostBits bits of the fraction decide, and only an adder asks for them. From the floor
-// up to a float the difference is exact, but for floats between -1/2 and 0, where it is rounded down to a multiple of
-// 2^-24: the same bits. A word that does not fit, a mark of -2^31, is moved by at most 2^30.
+// Of split words where at most kMostSplitBits bits of the fraction decide, and only an adder asks for them. From the
+// floor up to a float the difference is exact, but for floats between -1/2 and 0, where it is rounded down to a
+// multiple of 2^-24: the same bits. A word that does not fit, a mark of -2^31, is moved by at most 2^30.
 template <class Ops, class Rounding>
 class SplitWay {
   using Words = typename Ops::Words;
 
  public:
-  static constexpr int kMostBits = 24;
-
   [[gnu::always_inline]] explicit SplitWay(const Scale32& scale)
       : bits_(bits_of(scale)),
         factor_(Ops::broadcast(static_cast<float>(scale.factor))),
@@ -177,7 +175,7 @@ bool convert_split(const float* values, std::int64_t count, const Scale32& scale
                    std::int32_t* rounded, Counts32* counts) {
   using Way = SplitWay<Ops, Rounding>;
   const auto split = &round_split<float, Rounding, kCounts>;
-  if (Way::bits_of(scale) > Way::kMostBits) return split(values, count, scale, u, rounded, counts);
+  if (Way::bits_of(scale) > kMostSplitBits) return split(values, count, scale, u, rounded, counts);
   const Way way(scale);
   typename Ops::Words beyond{};
   Counts32 whole;

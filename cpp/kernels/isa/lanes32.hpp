@@ -16,6 +16,12 @@ namespace fxsim::isa {
 // Values that come at once, at most.
 inline constexpr std::int64_t kBlock32 = 1024;
 
+// Words of magnitudes up to 2^kMostBits, in units of the last bit kept, are rounded and stored for sure.
+inline constexpr int kMostBits = 29;
+
+// Bits of a fraction that a conversion of floats to split words takes.
+inline constexpr int kMostSplitBits = 24;
+
 // Integers r with (r + offset) & beyond == 0, mod 2^32: most of a format's range, or all of it.
 struct Inside32 {
   std::uint32_t offset = 0;

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final, overload
 
 from fxsim.cost import table
-from fxsim.cost.totals import Total, total, violations
+from fxsim.cost.totals import Total, grouped, total, violations
 from fxsim.ops.details import Detail
 from fxsim.ops.records import COUNTS, SUMS, OpRecord, Values, identity_of, record_of, sums_of
 
@@ -21,9 +21,6 @@ Key: TypeAlias = tuple[object, ...]
 _SUMMING: Final = threading.RLock()
 _NOTES: Final = 1024
 """Records that wait to be summed, at most."""
-
-GROUPINGS: Final = ("layer", "pass_", "op", "a", "b", "accumulator", "output", "format")
-"""What `Counts.by` groups by; "format" is both operands' formats, as in "<8,4> x <6,5>"."""
 
 
 @final
@@ -195,13 +192,7 @@ class Counts:
         Raises:
             ValueError: a field is not one of GROUPINGS.
         """
-        for field in fields:
-            if field not in GROUPINGS:
-                raise ValueError(f"by: {field!r} is not a field to group by; accepted: {', '.join(GROUPINGS)}")
-        groups: dict[tuple[str, ...], list[OpRecord]] = {}
-        for record in self.records:
-            groups.setdefault(tuple(_text(record, field) for field in fields), []).append(record)
-        totals = {key: total(records) for key, records in groups.items()}
+        totals = grouped(self.records, fields)
         return {key[0]: value for key, value in totals.items()} if len(fields) == 1 else totals
 
     def violations(self) -> tuple[str, ...]:
@@ -297,9 +288,3 @@ class Counts:
         calls, *values = self._running
         macs = values[COUNTS.index("macs")]
         return f"Counts({len(self._sums)} records of {calls} calls, {macs} macs, {len(self._uncounted)} ops uncounted)"
-
-
-def _text(record: OpRecord, field: str) -> str:
-    if field == "format":
-        return f"{record.a} x {record.b}" if record.b else record.a
-    return str(getattr(record, field))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast, final
 
@@ -12,6 +12,9 @@ from fxsim.cost.widths import FLOAT32_BIT_OPERATIONS, bits
 from fxsim.ops.records import COUNTS, OpCounts, OpRecord
 
 _OVERFLOWS: Final = tuple(name for name in COUNTS if name.endswith("_overflows"))
+
+GROUPINGS: Final = ("layer", "pass_", "op", "a", "b", "accumulator", "output", "format")
+"""What records are grouped by; "format" is both operands' formats, as in "<8,4> x <6,5>"."""
 
 count_values: Final = cast(Callable[[OpCounts | OpRecord], tuple[int, ...]], operator.attrgetter(*COUNTS))
 """The counts of a record as a tuple, in the order of COUNTS."""
@@ -93,3 +96,24 @@ def violations(record: OpRecord) -> Iterator[str]:
     for field in COUNTS:
         if getattr(r, field) < 0:
             yield f"{name}: {field} is negative: {getattr(r, field)}"
+
+
+def grouped(records: Iterable[OpRecord], fields: Sequence[str]) -> dict[tuple[str, ...], Total]:
+    """Totals by the values of `fields`.
+
+    Raises:
+        ValueError: a field is not one of GROUPINGS.
+    """
+    for field in fields:
+        if field not in GROUPINGS:
+            raise ValueError(f"by: {field!r} is not a field to group by; accepted: {', '.join(GROUPINGS)}")
+    groups: dict[tuple[str, ...], list[OpRecord]] = {}
+    for record in records:
+        groups.setdefault(tuple(_text(record, field) for field in fields), []).append(record)
+    return {key: total(of_key) for key, of_key in groups.items()}
+
+
+def _text(record: OpRecord, field: str) -> str:
+    if field == "format":
+        return f"{record.a} x {record.b}" if record.b else record.a
+    return str(getattr(record, field))
