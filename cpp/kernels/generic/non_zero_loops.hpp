@@ -142,16 +142,13 @@ inline std::int64_t add_bytes(const std::uint8_t* __restrict from, std::int64_t 
   return total;
 }
 
-inline void widen_counts(const std::uint16_t* __restrict from, std::int64_t count, std::uint32_t* __restrict to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
-}
-
-inline void add_counts(const std::uint32_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
-                       std::uint32_t* sums, std::int64_t sums_stride) {
+template <class Count>
+void add_counts(const Count* from, std::int64_t stride, std::int64_t rows, std::int64_t count, Count* sums,
+                std::int64_t sums_stride) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::uint32_t* __restrict line = from + r * stride;
-    std::uint32_t* __restrict to = sums + r * sums_stride;
-    for (std::int64_t i = 0; i < count; ++i) to[i] += line[i];
+    const Count* __restrict line = from + r * stride;
+    Count* __restrict to = sums + r * sums_stride;
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<Count>(to[i] + line[i]);
   }
 }
 
@@ -159,6 +156,20 @@ inline std::int64_t dot_counts(const std::uint32_t* a, const std::uint32_t* b, s
   std::uint64_t sum = 0;
   for (std::int64_t i = 0; i < count; ++i) sum += std::uint64_t{a[i]} * b[i];
   return static_cast<std::int64_t>(sum);
+}
+
+inline std::int64_t dot_short_counts(const std::uint16_t* a, const std::uint16_t* b, std::int64_t count,
+                                     std::int64_t run) {
+  std::int64_t total = 0;
+  for (std::int64_t i = 0; i < count; i += run) {
+    const std::int64_t part = std::min(run, count - i);
+    std::int32_t sum = 0;
+    for (std::int64_t j = i; j < i + part; ++j) {
+      sum += static_cast<std::int16_t>(a[j]) * static_cast<std::int16_t>(b[j]);
+    }
+    total += sum;
+  }
+  return total;
 }
 
 template <class... T>
@@ -174,10 +185,11 @@ constexpr NonZero make_non_zero(const std::tuple<T...>*) {
     ++at;
   };
   (fill(static_cast<const T*>(nullptr)), ...);
-  table.add = &add_counts;
+  table.add = &add_counts<std::uint32_t>;
+  table.add_short = &add_counts<std::uint16_t>;
   table.add_bytes = &add_bytes;
-  table.widen = &widen_counts;
   table.dot = &dot_counts;
+  table.dot_short = &dot_short_counts;
   return table;
 }
 

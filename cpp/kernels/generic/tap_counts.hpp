@@ -20,18 +20,6 @@ struct ByTap {
   std::int64_t nnz = 0;
 };
 
-// sums[i] += from[i] of `rows` rows that lie stride apart.
-inline void add_rows(const isa::NonZero&, const std::int64_t* from, std::int64_t stride, std::int64_t rows,
-                     std::int64_t count, std::int64_t* sums) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t i = 0; i < count; ++i) sums[i] += from[r * stride + i];
-  }
-}
-inline void add_rows(const isa::NonZero& kernels, const std::uint32_t* from, std::int64_t stride, std::int64_t rows,
-                     std::int64_t count, std::uint32_t* sums) {
-  kernels.add(from, stride, rows, count, sums, 0);
-}
-
 // `places` has the counts of each (y, x) from the operand's first channel on, `spacing` apart; no sum of a channel's
 // leaves their type.
 template <class Count>
@@ -46,17 +34,17 @@ ByTap by_tap(const Operand& o, const Count* places, std::int64_t spacing, const 
     const std::int64_t stride = row.position_step * width * spacing;
     std::ranges::fill(line, Count{0});
     if (spacing == channels) {
-      add_rows(kernels, from, stride, row.count, width * channels, line.data());
+      add(kernels, from, stride, row.count, width * channels, line.data(), 0);
     } else {
       for (std::int64_t x = 0; x < width; ++x) {
-        add_rows(kernels, from + x * spacing, stride, row.count, channels, line.data() + x * channels);
+        add(kernels, from + x * spacing, stride, row.count, channels, line.data() + x * channels, 0);
       }
     }
     for (std::int64_t tx = 0; tx < o.taps.x; ++tx) {
       const Reach& column = columns[size_of(tx)];
       std::ranges::fill(sums, Count{0});
-      add_rows(kernels, line.data() + column.position * channels, column.position_step * channels, column.count,
-               channels, sums.data());
+      add(kernels, line.data() + column.position * channels, column.position_step * channels, column.count, channels,
+          sums.data(), 0);
       for (std::int64_t c = 0; c < channels; ++c) {
         const std::int64_t k =
             o.channel_major ? (c * o.taps.y + ty) * o.taps.x + tx : (ty * o.taps.x + tx) * channels + c;

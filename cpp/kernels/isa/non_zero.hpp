@@ -25,9 +25,12 @@ struct NonZero {
   // sums[r][i] += from[r][i] of `rows` rows that lie stride apart.
   void (*add)(const std::uint32_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
               std::uint32_t* sums, std::int64_t sums_stride);
+  void (*add_short)(const std::uint16_t* from, std::int64_t stride, std::int64_t rows, std::int64_t count,
+                    std::uint16_t* sums, std::int64_t sums_stride);
   std::int64_t (*add_bytes)(const std::uint8_t* from, std::int64_t count, std::uint32_t* sums);  // and their sum
-  void (*widen)(const std::uint16_t* from, std::int64_t count, std::uint32_t* to);
-  std::int64_t (*dot)(const std::uint32_t* a, const std::uint32_t* b, std::int64_t count);  // mod 2^64
+  std::int64_t (*dot)(const std::uint32_t* a, const std::uint32_t* b, std::int64_t count);       // mod 2^64
+  // Of counts below 2^15, of which `run` products that stand together have a sum below 2^31.
+  std::int64_t (*dot_short)(const std::uint16_t* a, const std::uint16_t* b, std::int64_t count, std::int64_t run);
 };
 
 }  // namespace fxsim::isa
