@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 import fxsim as fx
 from fxsim import _core
 from fxsim.formats import Format
-from fxsim.ops import _bridge, _execution, _word_counts
+from fxsim.ops import _bridge, _core_products, _word_counts, _words
 from fxsim.ops.records import OpRecord
 from fxsim.rounding import Quantizer
 
@@ -33,7 +34,7 @@ def layers() -> list[tuple[fx.nn.Conv2d, Tensor]]:
         (fx.nn.Conv2d(16, 8, 3, padding=1, numerics=NUMERICS), torch.randn(5, 16, 6, 7).relu()),
         (fx.nn.Conv2d(3, 8, (2, 4), stride=2, numerics=NUMERICS), torch.randn(4, 3, 9, 8).relu()),
         (fx.nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4, numerics=NUMERICS), torch.randn(2, 8, 5, 5).relu()),
-        (fx.nn.Conv2d(4, 4, 1, numerics=NUMERICS), torch.randn(300, 4, 1, 1).relu()),
+        (fx.nn.Conv2d(4, 4, 1, numerics=NUMERICS), torch.rand(300, 4, 1, 1) + 0.5),  # more images than a byte counts
     ]
 
 
@@ -47,13 +48,14 @@ def step(layer: torch.nn.Module, x: Tensor) -> tuple[OpRecord, ...]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
     """Whether the counts of each product's operands were known."""
     seen: list[tuple[bool, bool]] = []
-    original = _bridge.count_macs
+    original = _core_products.quantize_gemms
 
-    def count_macs(a: object, b: object, repeat: object, of_a: object = None, of_b: object = None) -> object:
-        seen.append((of_a is not None, of_b is not None))
-        return original(a, b, repeat, of_a, of_b)  # type: ignore[arg-type]
+    def quantize_gemms(*given: Any, counts: object, **settings: Any) -> object:
+        [*_, products] = given
+        seen.extend((counts is not None, link.counts is not None) for link in products)
+        return original(*given, counts=counts, **settings)
 
-    monkeypatch.setattr(_bridge, "count_macs", count_macs)
+    monkeypatch.setattr(_core_products, "quantize_gemms", quantize_gemms)
     return seen
 
 
@@ -62,7 +64,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
 def test_records_are_those_of_words_looked_at(isa: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     fx.isa.force(isa)
     known = step(*layers()[number])
-    monkeypatch.setattr(_execution, "counts_of", lambda _: None)
+    monkeypatch.setattr(_words, "counts_for", lambda *_, **__: None)
     assert step(*layers()[number]) == known
     assert known[0].nnz_a > 0
 
@@ -124,10 +126,13 @@ def test_other_tensors_of_the_same_memory_have_no_counts() -> None:
 def test_inference_mode_is_counted_without_keeping(asked: list[tuple[bool, bool]]) -> None:
     """Its tensors do not tell when they change."""
     layer, x = layers()[0]
+    before = len(_word_counts._COUNTED)
     with torch.inference_mode(), fx.count() as counts:
-        layer(x)
+        y = layer(x)
     [record] = [each for each in counts.records if each.macs]
-    assert asked == [(False, False)]
+    assert y.is_inference()
+    assert asked == [(True, False)]
+    assert len(_word_counts._COUNTED) == before
     assert record == step(layer.eval(), x)[0]
 
 

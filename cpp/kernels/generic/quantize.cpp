@@ -59,16 +59,19 @@ Events quantize_images_as(const QuantizeCall& call, const isa::Kernels& kernels,
   const std::int64_t image = in.size() / images;
   std::optional<WordCounter> counter;
   if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, kernels, false);
-  return over_ranges<Element>(call, in, kernels, false, ceil_div(images, together),
-                              [&](std::int64_t task, auto& range, QuantizeResult& result) {
-                                const std::int64_t first = task * together, end = std::min(images, first + together);
-                                if (counter) {
-                                  counter->run_images(first, end, stretches(range, result));
-                                } else {
-                                  range.run(first * image, end * image, call.out, 0, result);
-                                }
-                                if (!result.reported().fault.found()) use(first, end - first);
-                              });
+  const Events events = over_ranges<Element>(call, in, kernels, false, ceil_div(images, together),
+                                             [&](std::int64_t task, auto& range, QuantizeResult& result) {
+                                               const std::int64_t first = task * together,
+                                                                  end = std::min(images, first + together);
+                                               if (counter) {
+                                                 counter->run_images(first, end, stretches(range, result));
+                                               } else {
+                                                 range.run(first * image, end * image, call.out, 0, result);
+                                               }
+                                               if (!result.reported().fault.found()) use(first, end - first);
+                                             });
+  if (counter) counter->finish();
+  return events;
 }
 
 // Calls f with a value of the type that elements are taken as.

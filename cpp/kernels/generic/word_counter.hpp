@@ -7,6 +7,7 @@
 #include <iterator>
 #include <limits>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "kernels/isa/isa.hpp"
@@ -28,25 +29,67 @@ class WordCounter {
   // Calls write(first word, end, where) for every stretch of a task, and counts what is there then.
   template <class F>
   void run(std::int64_t task, const F& write) {
-    const std::int64_t first = task / parts_ * images_a_task_;
-    run_part(task % parts_, first, std::min(images_, first + images_a_task_), write);
+    const std::int64_t first = task / parts_ * images_a_task_, start = task % parts_ * stretch_;
+    std::vector<std::uint8_t> sums(static_cast<std::size_t>(std::min(stretch_, pixels_ - start) * channels_));
+    run_part(start, first, std::min(images_, first + images_a_task_), write, sums.data());
+    const std::lock_guard lock(mutex_);
+    add(sums, start);
   }
 
-  // The same for images first .. end - 1, at most kMostImages.
+  // The same for images first .. end - 1, at most kMostImages; `finish` is to be called after the last ones.
   template <class F>
   void run_images(std::int64_t first, std::int64_t end, const F& write) {
-    for (std::int64_t part = 0; part < parts_; ++part) run_part(part, first, end, write);
+    Sums own = taken(end - first);
+    for (std::int64_t start = 0; start < pixels_; start += stretch_) {
+      run_part(start, first, end, write, own.bytes.data() + start * channels_);
+    }
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(own));
+  }
+
+  void finish() {
+    for (const Sums& each : waiting_) add(each.bytes, 0);
+    waiting_.clear();
   }
 
   static constexpr std::int64_t kMostImages = std::numeric_limits<std::uint8_t>::max();
 
  private:
+  // Of every place, over so many images.
+  struct Sums {
+    std::vector<std::uint8_t> bytes;
+    std::int64_t images = 0;
+  };
+
+  // Sums of no other task that hold so many images more.
+  Sums taken(std::int64_t images) {
+    const std::lock_guard lock(mutex_);
+    Sums own;
+    if (!waiting_.empty()) {
+      own = std::move(waiting_.back());
+      waiting_.pop_back();
+    }
+    own.bytes.resize(counts_.places.size());
+    if (own.images + images > kMostImages) {
+      add(own.bytes, 0);
+      std::ranges::fill(own.bytes, std::uint8_t{0});
+      own.images = 0;
+    }
+    own.images += images;
+    return own;
+  }
+
+  // Sums from pixel `start` on.
+  void add(const std::vector<std::uint8_t>& sums, std::int64_t start) {
+    counts_.total +=
+        kernels_.non_zero->add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
+  }
+
   template <class F>
-  void run_part(std::int64_t part, std::int64_t first, std::int64_t end, const F& write) {
-    const std::int64_t start = part * stretch_, pixels = std::min(stretch_, pixels_ - start);
+  void run_part(std::int64_t start, std::int64_t first, std::int64_t end, const F& write, std::uint8_t* sums) {
+    const std::int64_t pixels = std::min(stretch_, pixels_ - start);
     const auto count_words = kernels_.non_zero->count_words[static_cast<std::size_t>(storage_)];
     const auto element = static_cast<std::int64_t>(element_bytes(storage_));
-    std::vector<std::uint8_t> sums(static_cast<std::size_t>(pixels * channels_));
     std::vector<Line> lines(past_ ? static_cast<std::size_t>(together_ * channels_ * element / isa::kStreamLine) : 0);
     for (std::int64_t n = first; n < end; ++n) {
       for (std::int64_t done = 0; done < pixels; done += together_) {
@@ -57,14 +100,11 @@ class WordCounter {
         void* out = advanced(words_, storage_, at);
         void* to = past ? static_cast<void*>(lines.data()) : out;
         write(at, at + count * channels_, to);
-        count_words(to, count, channels_, sums.data() + done * channels_, counts_.pixels.get() + pixel);
+        count_words(to, count, channels_, sums + done * channels_, counts_.pixels.get() + pixel);
         if (past) kernels_.streaming->lines(to, bytes, out);
       }
     }
     if (past_) kernels_.streaming->end();
-    const std::lock_guard lock(mutex_);
-    counts_.total +=
-        kernels_.non_zero->add_bytes(sums.data(), std::ssize(sums), counts_.places.data() + start * channels_);
   }
 
   static constexpr std::int64_t kStretch = std::int64_t{1} << 15;  // words
@@ -81,6 +121,7 @@ class WordCounter {
   const isa::Kernels& kernels_;
   bool past_;
   std::mutex mutex_;
+  std::vector<Sums> waiting_;
   const std::int64_t images_ = counts_.shape[0], channels_ = counts_.shape[3];
   const std::int64_t pixels_ = counts_.shape[1] * counts_.shape[2];
   const std::int64_t stretch_ = std::clamp<std::int64_t>(kStretch / channels_, 1, pixels_);

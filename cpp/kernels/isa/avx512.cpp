@@ -3,9 +3,9 @@
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/lanes.hpp"
-#include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
+#include "kernels/isa/avx512_non_zero.hpp"
 #include "kernels/isa/avx512_rounding.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/steps/draw_ops_avx512.hpp"
@@ -71,7 +71,7 @@ const FloatSteps<double> kDoubleSteps = isa::kDoubleSteps;
 
 const Across kAcross = isa::kAcross;
 
-const NonZero kCounting = kNonZero;
+const NonZero kCounting = with_bytes(kNonZero);
 
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 

@@ -78,6 +78,14 @@ TEST_CASE("words of every storage are counted") {
   check<std::int64_t>({5, 3, 4, 32}, 1, 2);
 }
 
+TEST_CASE("bytes of pixels that fill vectors, and of some that do not") {
+  for (const std::int64_t channels : {16, 32, 64}) {
+    check<std::int8_t>({4, 3, 3, channels}, 0, 2);
+    check<std::uint8_t>({2, 1, 300, channels}, 3, 2);
+    check<std::int8_t>({256, 1, 5, channels}, 0, 1000);
+  }
+}
+
 TEST_CASE("more images than a byte counts, and channels of any number") {
   check<std::int8_t>({255, 1, 2, 64}, 0, 1000);
   check<std::int8_t>({256, 1, 2, 24}, 0, 1000);
