@@ -34,4 +34,12 @@ inline WordCounts* checked_words(WordCounts* words, const py::array& out) {
   return words;
 }
 
+// Operands of one product, whose macs are counted by k.
+inline void check_alike(const Operand& a, const Operand& b, const std::string& name) {
+  const bool alike = a.transposed == b.transposed && a.depth() == b.depth();
+  if (!alike || (a.transposed && (a.pixels.n != b.pixels.n || a.pixels.y != b.pixels.y))) {
+    throw py::value_error(name + ": k runs over other things in a than in b; it takes operands of one product");
+  }
+}
+
 }  // namespace fxsim::bindings

@@ -100,11 +100,7 @@ void clear_kernel(py::array values, const BoolArray& mask) {
 
 MacCounts macs_kernel(const BoundOperand& a, const BoundOperand& b, const RepeatFields& repeat, const WordCounts* of_a,
                       const WordCounts* of_b) {
-  const Pixels &pixels_a = a.view.pixels, &pixels_b = b.view.pixels;
-  const bool alike = a.view.transposed == b.view.transposed && a.view.depth() == b.view.depth();
-  if (!alike || (a.view.transposed && (pixels_a.n != pixels_b.n || pixels_a.y != pixels_b.y))) {
-    throw py::value_error("count_macs: k runs over other things in a than in b; it takes operands of one product");
-  }
+  check_alike(a.view, b.view, "count_macs");
   const Repeat products = make_repeat(repeat, "count_macs");
   const py::gil_scoped_release unlocked;
   return count_macs(a.view, b.view, products, of_a, of_b);

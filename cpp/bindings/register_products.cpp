@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "bindings/checks.hpp"
@@ -12,6 +13,7 @@
 #include "bindings/types.hpp"
 #include "kernels/api.hpp"
 #include "kernels/clear.hpp"
+#include "kernels/macs.hpp"
 #include "kernels/mask_bits.hpp"
 
 namespace fxsim::bindings {
@@ -20,9 +22,16 @@ namespace {
 // A mask of bits.
 using Mask = py::array_t<std::uint8_t, py::array::c_style>;
 
-// Product, operand b, out, bias, stream, index base, clear, name. Not converted, None is no product and no operand.
-using Link = std::tuple<const Product*, const BoundOperand*, py::array, std::optional<Int64Array>, std::uint64_t,
+// Counts of an operand, if they are known.
+using Known = std::optional<const WordCounts*>;
+
+// Product, operand b, its counts, out, bias, stream, index base, clear, name. Not converted, None is no product and no
+// operand.
+using Link = std::tuple<const Product*, const BoundOperand*, Known, py::array, std::optional<Int64Array>, std::uint64_t,
                         std::int64_t, std::optional<Mask>, std::string>;
+
+// What happened to the words; and in each product, with its macs where they are counted.
+using Happened = std::pair<Events, std::vector<std::pair<Events, MacCounts>>>;
 
 const Mask& checked_mask(const Mask& mask, std::int64_t elements) {
   if (mask.size() != mask_bytes(elements)) {
@@ -128,19 +137,20 @@ Events multiply(const Product& product, const BoundOperand& a, const BoundOperan
 }
 
 GemmCall linked_call(const Link& link, const QuantizeCall& words) {
-  const auto& [product, b, out, bias, stream, index_base, clear, name] = link;
+  const auto& [product, b, of_b, out, bias, stream, index_base, clear, name] = link;
   Operand a = product->a;
   a.data = words.out;
   a.storage = words.out_storage;
   GemmCall call = product_call(*product, a, b->view, out, bias, index_base, words.count, clear, "quantize_gemms");
   call.key = {words.key.seed, stream};
+  if (words.count) check_alike(call.a, call.b, "quantize_gemms");
   return call;
 }
 
-std::vector<Events> quantize_and_multiply(const py::array& x, py::array words, std::optional<Mask> clipped,
-                                          const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream,
-                                          std::int64_t index_offset, bool channels_last, bool count, WordCounts* counts,
-                                          const std::string& name, const std::vector<Link>& products) {
+Happened quantize_and_multiply(const py::array& x, py::array words, std::optional<Mask> clipped,
+                               const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream,
+                               std::int64_t index_offset, bool channels_last, bool count, WordCounts* counts,
+                               const std::string& name, const std::vector<Link>& products) {
   QuantizeCall call = words_call(x, words, clipped, quantizer, channels_last);
   call.key = {seed, stream};
   call.index_offset = index_offset;
@@ -149,13 +159,23 @@ std::vector<Events> quantize_and_multiply(const py::array& x, py::array words, s
   std::vector<GemmCall> gemms;
   for (const Link& link : products) gemms.push_back(linked_call(link, call));
   std::vector<Events> events;
+  Happened happened;
   {
     const py::gil_scoped_release unlocked;
     events = quantize_gemms(call, gemms);
+    for (std::size_t i = 1; i < events.size(); ++i) {
+      const GemmCall& gemm = gemms[i - 1];
+      const WordCounts* of_b = std::get<Known>(products[i - 1]).value_or(nullptr);
+      happened.second.emplace_back(events[i],
+                                   count ? count_macs(gemm.a, gemm.b, gemm.repeat, call.words, of_b) : MacCounts{});
+    }
   }
-  raise_quantize_fault(events.front().fault, name, call.in, channels_last);
-  for (std::size_t i = 0; i < products.size(); ++i) raise_gemm_fault(events[i + 1].fault, std::get<7>(products[i]));
-  return events;
+  happened.first = events.front();
+  raise_quantize_fault(happened.first.fault, name, call.in, channels_last);
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    raise_gemm_fault(happened.second[i].first.fault, std::get<std::string>(products[i]));
+  }
+  return happened;
 }
 
 void clear_kernel(py::array values, const Mask& mask) {

@@ -223,17 +223,19 @@ def quantize_gemms(
     counts: WordCounts | None,
     name: str,
     products: Sequence[
-        tuple[Product, Operand, _Array, npt.NDArray[np.int64] | None, int, int, _Mask | None, str]
+        tuple[
+            Product, Operand, WordCounts | None, _Array, npt.NDArray[np.int64] | None, int, int, _Mask | None, str
+        ]
     ],
-) -> list[Events]:
+) -> tuple[Events, list[tuple[Events, MacCounts]]]:
     """`quantize` of x into integer `words`, then `multiply` of each product, whose operand a is these words.
 
     The same as one call after the other, but products may take words while they are in the cache. With
     `channels_last`, x, `words` and `clipped` are given as (n, c, spatial...), and elements are numbered as
     (n, spatial..., c). `words` and `clipped` stand in memory as elements are numbered; blocks of `clipped` are zeros.
 
-    products: each with operand b, out, bias, stream, index base, clear and name.
-    Returns the events of the quantization and of each product.
+    products: each with operand b, counts of b if they are known, out, bias, stream, index base, clear and name.
+    Returns the events of the quantization; those of each product, and its macs as of `count_macs` if `count`.
 
     Raises as both do; arrays then hold no result.
     """

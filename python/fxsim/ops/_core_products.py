@@ -27,10 +27,14 @@ class Place(Protocol):
 
 
 class Link(NamedTuple):
-    """A product of words to come: its other operand, its result, its bias, its place, a mask where it becomes 0."""
+    """A product of words to come: its other operand, its result, its bias, its place, a mask where it becomes 0.
+
+    counts: what is known of b's zeros.
+    """
 
     product: Product
     b: _bridge.Operand
+    counts: _bridge.WordCounts | None
     out: Tensor
     bias: Tensor | None
     place: Place
@@ -82,10 +86,11 @@ def quantize_gemms(
     channels_last: bool,
     count: bool,
     counts: _bridge.WordCounts | None,
-) -> list[_bridge.Events]:
+) -> tuple[_bridge.Events, list[tuple[_bridge.Events, _bridge.MacCounts]]]:
     """Fill `words` as `quantize` does, and the outputs of products that take these words, as `multiply`.
 
-    `clipped` is a mask of zeros, filled as well. Events are those of the quantization, then one of each product.
+    `clipped` is a mask of zeros, filled as well. What happened in the quantization comes back, and in each product;
+    macs are counted only with `count`.
 
     Raises:
         ValueError, OverflowError: as `quantize` and `gemm`.
@@ -107,6 +112,7 @@ def quantize_gemms(
             (
                 own,
                 b,
+                counted,
                 out.numpy(),
                 None if bias is None else bias.numpy(),
                 at.stream & _bridge.WORD,
@@ -114,7 +120,7 @@ def quantize_gemms(
                 None if clear is None else clear.numpy(),
                 at.name,
             )
-            for own, b, out, bias, at, clear in products
+            for own, b, counted, out, bias, at, clear in products
         ],
     )
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fxsim.ops import _bridge, _core_products, _words, executions, records
+from fxsim.ops import _core_products, _words, executions, records
 from fxsim.ops._execution import execute, tell
 from fxsim.ops._geometry import rows_of
 from fxsim.ops._masks import clear, new_mask, packed
-from fxsim.ops._operands import CoreView, bound
+from fxsim.ops._operands import bound
 from fxsim.ops._plan import WordPlan
 from fxsim.ops._publish import Site
 from fxsim.ops._settled import Settled
@@ -32,10 +32,9 @@ class WordProduct(NamedTuple):
 
 
 class _Linked(NamedTuple):
-    """A product, the view its words are seen through, and what the core is told of it."""
+    """A product, and what the core is told of it."""
 
     product: WordProduct
-    view: CoreView
     link: _core_products.Link
 
 
@@ -58,7 +57,7 @@ def quantize_and_multiply(
     clipped = new_mask(x.numel() if mask else 0)
     count = records.listening()
     counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
-    events = _core_products.quantize_gemms(
+    events, multiplied = _core_products.quantize_gemms(
         x.detach(),
         words.values,
         clipped if mask else None,
@@ -70,10 +69,11 @@ def quantize_and_multiply(
         counts=counts,
     )
     if count:
-        _words.tell(x, words, plan, site, events[0], counts)
+        _words.tell(x, words, plan, site, events, counts)
         a = _operand(words.values, channels_last)
-        for each, happened in zip(linked, events[1:], strict=True):
-            _tell(each, a, happened)
+        for (product, link), (happened, macs) in zip(linked, multiplied, strict=True):
+            settled, b, bias, at, _ = product
+            tell(settled, a, b, bias, link.out, at, happened, macs, (a, b))
     results = [_cleared(each, channels_last) for each in linked]
     return words._replace(clipped=clipped), results
 
@@ -92,8 +92,9 @@ def _linked(products: Sequence[WordProduct]) -> list[_Linked] | None:
         if cores is None:
             return None
         at_once = mask if settled.times == 1 else None
-        link = _core_products.Link(cores.product, bound(b, cores.b), settled.unwritten(), bias, site, at_once)
-        linked.append(_Linked(product, cores.a, link))
+        counts = counts_of(b) if records.listening() else None
+        link = _core_products.Link(cores.product, bound(b, cores.b), counts, settled.unwritten(), bias, site, at_once)
+        linked.append(_Linked(product, link))
     return linked
 
 
@@ -101,9 +102,3 @@ def _cleared(linked: _Linked, channels_last: bool) -> Tensor:
     """The result, cleared here where the core could not do it."""
     out, mask = linked.link.out, linked.product.clear
     return out if linked.link.clear is not None or mask is None else clear(out, mask, channels_last=channels_last)
-
-
-def _tell(linked: _Linked, words: Tensor, events: _bridge.Events) -> None:
-    (settled, b, bias, site, _), view, link = linked
-    macs = _bridge.count_macs(bound(words, view), link.b, settled.repeat, counts_of(words), counts_of(b))
-    tell(settled, words, b, bias, link.out, site, events, macs, (words, b))
