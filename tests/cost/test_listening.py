@@ -13,14 +13,14 @@ from fxsim.ops.details import Detail, Look
 from fxsim.ops.records import (
     OpRecord,
     Pass,
-    identity_of,
+    Told,
     listen,
-    listen_to_values,
+    listen_later,
     listening,
     publish,
-    publish_values,
+    publish_later,
     record_of,
-    sums_of,
+    told_of,
 )
 
 RECORD = OpRecord(layer="fc", pass_=Pass.FWD, op="linear", m=1, n=1, k=1, a="<8,4>", b="<8,4>", macs=1, nz_macs=1)
@@ -85,21 +85,37 @@ DETAILED = dataclasses.replace(RECORD, detail=Detail(a_row_nnz=np.array([1]), b_
 
 
 @pytest.mark.parametrize("record", [RECORD, DETAILED], ids=["plain", "detailed"])
-def test_records_and_their_values_are_heard_by_both_kinds_of_listener(record: OpRecord) -> None:
+def test_records_are_heard_by_both_kinds_of_listener(record: OpRecord) -> None:
     heard: list[OpRecord] = []
-    values: list[OpRecord] = []
-    with listen(heard.append), listen_to_values(lambda *each: values.append(record_of(*each)), Look(1)):
+    late: list[OpRecord] = []
+    with listen(heard.append), listen_later(lambda tell, given: late.append(record_of(*tell(*given))), Look(1)):
         publish(record)
-        publish_values(identity_of(record), sums_of(record), record.detail)
+        publish_later(told_of, record)
     assert not listening()
-    assert heard == values == [record, record]
+    assert heard == late == [record, record]
 
 
-def test_values_come_without_detail_to_whoever_asked_for_none() -> None:
-    details: list[Detail | None] = []
-    with listen_to_values(lambda _identity, _sums, detail: details.append(detail), Look()):
+def test_records_come_late_without_detail_to_whoever_asked_for_none() -> None:
+    late: list[OpRecord] = []
+    with listen_later(lambda tell, given: late.append(record_of(*tell(*given))), Look()):
         publish(DETAILED)
-    assert details == [None]
+        publish_later(told_of, DETAILED)
+    assert late == [RECORD, RECORD]
+
+
+def test_nothing_is_told_before_somebody_wants_to_know() -> None:
+    asked: list[str] = []
+
+    def tell(layer: str) -> Told:
+        asked.append(layer)
+        return told_of(dataclasses.replace(RECORD, layer=layer))
+
+    with count(floats=False) as counts:
+        publish_later(tell, "conv1")
+        publish_later(tell, "conv2")
+        assert asked == []
+        assert set(counts.by("layer")) == {"conv1", "conv2"}
+    assert asked == ["conv1", "conv2"]
 
 
 def test_counts_may_be_read_inside_the_block() -> None:

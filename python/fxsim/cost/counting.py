@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from fxsim.cost.counts import Counts
 from fxsim.cost.watch import Watch
 from fxsim.ops.details import Look
-from fxsim.ops.records import listen_to_values
+from fxsim.ops.records import listen_later
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def count(
     """
     counts = Counts(keep_order=keep_order)
     with ExitStack() as stack:
-        stack.enter_context(listen_to_values(counts.note, Look(level, *group)))
+        stack.enter_context(listen_later(counts.note, Look(level, *group)))
         if floats:
             stack.enter_context(Watch(counts.add, counts.uncounted_sums, look_for_zeros=float_zeros))
         try:

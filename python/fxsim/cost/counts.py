@@ -7,14 +7,14 @@ import itertools
 import operator
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final, overload
+from typing import Any, Final, TypeAlias, final, overload
 
 from fxsim.cost import table
 from fxsim.cost.totals import Total, grouped, total, violations
 from fxsim.ops.details import Detail
-from fxsim.ops.records import COUNTS, SUMS, OpRecord, Values, identity_of, record_of, sums_of
+from fxsim.ops.records import COUNTS, SUMS, OpRecord, Told, record_of, sums_of, told_of
 
 Key: TypeAlias = tuple[object, ...]
 
@@ -51,17 +51,17 @@ class Counts:
         self._order: list[OpRecord] | None = [] if keep_order else None
         self._details: dict[Key, list[Detail]] = {}
         self._uncounted: dict[str, list[int]] = {}
-        self._notes: deque[tuple[Values, Values, Detail | None]] = deque()
+        self._notes: deque[tuple[Callable[..., Told], tuple[Any, ...]]] = deque()
         for record in records:
             self.add(record)
 
     def add(self, record: OpRecord) -> None:
         """Take one record in."""
-        self.note(identity_of(record), sums_of(record), record.detail)
+        self.note(told_of, (record,))
 
-    def note(self, identity: Values, sums: Values, detail: Detail | None) -> None:
-        """Take in the record of `record_of`; threads may do so at once."""
-        self._notes.append((identity, sums, detail))
+    def note(self, tell: Callable[..., Told], given: tuple[Any, ...]) -> None:
+        """Take in the record of `tell(*given)`, which is asked for later; threads may do so at once."""
+        self._notes.append((tell, given))
         if len(self._notes) >= _NOTES:
             self.settle()
 
@@ -71,11 +71,12 @@ class Counts:
             notes = [self._notes.popleft() for _ in range(len(self._notes))]
             if not notes:
                 return
-            for identity, sums, detail in notes:
+            told = [tell(*given) for tell, given in notes]
+            for identity, sums, detail in told:
                 self._add(identity, sums, () if detail is None else (detail,))
             if self._order is not None:
-                self._order += itertools.starmap(record_of, notes)
-            self._running = list(map(sum, zip(self._running, *(sums for _, sums, _ in notes), strict=True)))
+                self._order += itertools.starmap(record_of, told)
+            self._running = list(map(sum, zip(self._running, *(sums for _, sums, _ in told), strict=True)))
 
     def add_uncounted(self, op: str, elements_written: int, calls: int = 1) -> None:
         """Note float arithmetic that no record covers."""

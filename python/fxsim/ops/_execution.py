@@ -85,19 +85,34 @@ def _publish(
     counts: _bridge.MacCounts,
     detail: Detail | None,
 ) -> None:
+    a, b = counted
+    elements = a.numel(), b.numel()
+    nnz_a = counts.nnz_a if settled.seen[0] == elements[0] else non_zeros(a)
+    nnz_b = counts.nnz_b if settled.seen[1] == elements[1] else non_zeros(b)
+    biases = 0 if bias is None else bias.numel()
+    records.publish_later(_told, settled, site, elements, (nnz_a, nnz_b), biases, out.numel(), events, counts, detail)
+
+
+def _told(
+    settled: Settled,
+    site: Site,
+    elements: tuple[int, int],
+    non_zero: tuple[int, int],
+    biases: int,
+    written: int,
+    events: _bridge.Events,
+    counts: _bridge.MacCounts,
+    detail: Detail | None,
+) -> records.Told:
     place, plan, groups = settled.place, settled.plan, settled.times
     m, n, k = place.m, place.n, plan.asked.k
-    a_elements, b_elements = (each.numel() for each in counted)
-    shape = (m, n, k, site.batch, groups, *settled.kernel, a_elements, b_elements)
+    shape = (m, n, k, site.batch, groups, *settled.kernel, *elements)
     texts = plan.a_text, plan.b_text, plan.accumulator_text, plan.output_text
     macs, valid, both = m * n * k * groups, counts.valid, counts.both_met
     sorted_macs = macs, macs - valid, valid - counts.a_met, valid - counts.b_met, valid - both, both
-    nnz_a = counts.nnz_a if settled.seen[0] == a_elements else non_zeros(counted[0])
-    nnz_b = counts.nnz_b if settled.seen[1] == b_elements else non_zeros(counted[1])
-    read = a_elements + b_elements + (0 if bias is None else bias.numel())
-    records.publish_values(
+    return (
         (site.layer, site.pass_, site.op, *shape, *texts),
-        (1, *sorted_macs, nnz_a, nnz_b, *events.counts(), read, out.numel()),
+        (1, *sorted_macs, *non_zero, *events.counts(), sum(elements) + biases, written),
         detail,
     )
 

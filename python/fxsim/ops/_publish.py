@@ -111,9 +111,16 @@ def publish_elementwise(
     site: Site, a: str, output: str, elements: int, events: EventCounts, *, b: str = "", read: int | None = None
 ) -> None:
     """A record of an op that makes elements without multiplying pairs; it reads as many, unless `read` says more."""
-    records.publish_values(
+    records.publish_later(_elementwise, site, a, b, output, elements, events, elements if read is None else read)
+
+
+def _elementwise(
+    site: Site, a: str, b: str, output: str, elements: int, events: EventCounts, read: int
+) -> records.Told:
+    return (
         (site.layer, site.pass_, site.op, elements, 1, 0, site.batch, 1, 1, 1, 0, 0, a, b, "", output),
-        (1, *_NO_PRODUCT, *events.counts(), elements if read is None else read, elements),
+        (1, *_NO_PRODUCT, *events.counts(), read, elements),
+        None,
     )
 
 
@@ -127,12 +134,24 @@ def publish_float_product(
     kernel: tuple[int, int] = (1, 1),
 ) -> None:
     """A record of a float32 product; `elements` are those of operands a and b, and those written."""
+    records.publish_later(_float_product, site, shape, elements, groups, pad_macs, kernel)
+
+
+def _float_product(
+    site: Site,
+    shape: tuple[int, int, int],
+    elements: tuple[int, int, int],
+    groups: int,
+    pad_macs: int,
+    kernel: tuple[int, int],
+) -> records.Told:
     m, n, k = shape
     macs = m * n * k * groups
     (a, b, written), form = elements, records.FLOAT32
-    records.publish_values(
+    return (
         (site.layer, site.pass_, site.op, m, n, k, site.batch, groups, *kernel, a, b, form, form, form, form),
         (1, macs, pad_macs, 0, 0, 0, macs - pad_macs, 0, 0, *_NO_EVENTS, a + b, written),
+        None,
     )
 
 

@@ -77,7 +77,8 @@ def unwritten(x: Tensor, dtype: torch.dtype, *, channels_last: bool, mask: bool)
 
 def counts_for(x: Tensor, *, channels_last: bool) -> _bridge.WordCounts | None:
     """Counts for a quantization of x to fill, if they can be."""
-    return new_counts(in_order(x, channels_last).shape)
+    shape = x.shape
+    return new_counts((shape[0], *shape[2:], shape[1]) if channels_last else shape)
 
 
 def tell(

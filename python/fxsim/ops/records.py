@@ -1,8 +1,8 @@
 """What an op tells about its own execution, and the way it is told.
 
-An op asks `listening()` and, if somebody is, counts and hands an `OpRecord` to `publish`, or what one is made of to
-`publish_values`. Whoever wants to know opens `listen(callback)`, or `listen_to_values` if sums are all it wants; nobody
-in between, so ops know nothing of counters.
+An op asks `listening()` and, if somebody is, counts and hands an `OpRecord` to `publish`, or what makes one to
+`publish_later`. Whoever wants to know opens `listen(callback)`, or `listen_later` if it can wait; nobody in between, so
+ops know nothing of counters.
 """
 
 from __future__ import annotations
@@ -135,15 +135,24 @@ sums_of: Final = cast(Callable[[OpRecord], Values], operator.attrgetter(*SUMS))
 """Values of SUMS."""
 
 
+Told: TypeAlias = tuple[Values, Values, Detail | None]
+"""A record as the arguments of `record_of`, which are faster to make."""
+
+
 def record_of(identity: Values, sums: Sequence[int], detail: Detail | None) -> OpRecord:
     """The record with these values of IDENTITY and of SUMS."""
     named = zip((*IDENTITY, *SUMS), (*identity, *sums), strict=True)
     return OpRecord(**dict(named), detail=detail)
 
 
+def told_of(record: OpRecord) -> Told:
+    """What `record_of` makes the record of."""
+    return identity_of(record), sums_of(record), record.detail
+
+
 Listener: TypeAlias = Callable[[OpRecord], None]
-ValueListener: TypeAlias = Callable[[Values, Values, Detail | None], None]
-"""Hears a record as the arguments of `record_of`, which are faster to make."""
+LateListener: TypeAlias = Callable[[Callable[..., Told], tuple[Any, ...]], None]
+"""Hears of a record by a function and its arguments, which give the same whenever it is called."""
 
 
 @final
@@ -153,17 +162,17 @@ class _Block:
 
     look: Look
     listener: Listener | None = None
-    value_listener: ValueListener | None = None
+    late_listener: LateListener | None = None
 
 
 @final
 class _Hub:
     """The listeners of this process. One for all threads: a backward pass may run on a thread of its own.
 
-    value_listeners: each with the level of its look. open: the blocks open, outermost first.
+    late_listeners: each with the level of its look. open: the blocks open, outermost first.
     """
 
-    __slots__ = ("_lock", "listeners", "listening", "look", "open", "value_listeners")
+    __slots__ = ("_lock", "late_listeners", "listeners", "listening", "look", "open")
 
     def __init__(self) -> None:
         self.open: tuple[_Block, ...] = ()
@@ -195,8 +204,8 @@ class _Hub:
 
     def _set(self) -> None:
         self.listeners = tuple(each.listener for each in self.open if each.listener is not None)
-        self.value_listeners = tuple(
-            (each.value_listener, each.look.level) for each in self.open if each.value_listener is not None
+        self.late_listeners = tuple(
+            (each.late_listener, each.look.level) for each in self.open if each.late_listener is not None
         )
         self.listening = bool(self.open)
         self.look = max((each.look for each in self.open), key=lambda each: each.level, default=Look())
@@ -218,24 +227,35 @@ def look() -> Look:
 def publish(record: OpRecord) -> None:
     """Hand a record to every listener, on the calling thread.
 
-    Deliveries from different threads take turns, so a listener needs no lock of its own; a listener to values does.
+    Deliveries from different threads take turns, so a listener needs no lock of its own; one that hears later does.
     What a listener raises reaches the caller.
     """
-    if _HUB.value_listeners:
-        _publish_values(identity_of(record), sums_of(record), record.detail)
+    _publish_later(told_of, (record,))
     _HUB.publish(record)
 
 
-def publish_values(identity: Values, sums: Values, detail: Detail | None = None) -> None:
-    """Hand to every listener, as `publish` does, the record of `record_of`: it is made only for those that want it."""
-    _publish_values(identity, sums, detail)
+def publish_later(tell: Callable[..., Told], *given: Any) -> None:
+    """Hand to every listener, as `publish` does, the record of `tell(*given)`: made now only for those who cannot wait.
+
+    Between two ops of a network the caches are emptied, so whatever can wait until many are told of costs less. What is
+    given must neither change nor hold a tensor: that would live for as long.
+    """
+    _publish_later(tell, given)
     if _HUB.listeners:
-        _HUB.publish(record_of(identity, sums, detail))
+        _HUB.publish(record_of(*tell(*given)))
 
 
-def _publish_values(identity: Values, sums: Values, detail: Detail | None) -> None:
-    for listener, level in _HUB.value_listeners:
-        listener(identity, sums, detail if level else None)
+def _publish_later(tell: Callable[..., Told], given: tuple[Any, ...]) -> None:
+    for listener, level in _HUB.late_listeners:
+        if level:
+            listener(tell, given)
+        else:
+            listener(_without_detail, (tell, given))
+
+
+def _without_detail(tell: Callable[..., Told], given: tuple[Any, ...]) -> Told:
+    identity, sums, _ = tell(*given)
+    return identity, sums, None
 
 
 @contextmanager
@@ -254,13 +274,13 @@ def listen(listener: Listener, look: Look | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def listen_to_values(listener: ValueListener, look: Look) -> Iterator[None]:
+def listen_later(listener: LateListener, look: Look) -> Iterator[None]:
     """As `listen`, for a listener that any number of threads may call at once; it gets no detail at level 0.
 
     Raises:
         ValueError: as `listen`.
     """
-    with _opened(_Block(look, value_listener=listener)):
+    with _opened(_Block(look, late_listener=listener)):
         yield
 
 
