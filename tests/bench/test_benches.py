@@ -119,9 +119,16 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
         (r"step, AdaPT, <24,12>", r"torch float32", 0.4, 0.6),
     ],
     "cost": [
-        (r"step, 8-bit gradients, counted$", r"not counted", 0.95, 0.98),
-        (r"step, 8-bit gradients, counted, torch not watched", r"not counted", None, None),
-        (r"step, AdaPT, <8,4>, counted$", r"not counted", 0.95, 0.98),
+        *(
+            line
+            for name in ("8-bit gradients", "AdaPT, <8,4>")
+            for line in (
+                (rf"step, {name}, counted$", r"not counted", 0.95, 0.98),
+                (rf"step, {name}, counted, torch not watched", r"not counted", 0.95, 0.98),
+                (rf"step, {name}, under a dispatch mode that does nothing", r"not counted", None, None),
+                (rf"step, {name}, counted$", r"under a dispatch mode that does nothing", 0.95, 0.98),
+            )
+        ),
         (r"price \d+ steps", r"10 s", 1.0, 2.0),
     ],
     "avx2": [
