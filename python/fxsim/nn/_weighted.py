@@ -150,13 +150,16 @@ class Weighted(Layer):
         kept = self._kept
         if kept is None or kept.key != key:
             held = [each.untyped_storage() for each in (weight, bias) if each is not None]
-            kept = self._kept = _Kept(key, self._fresh_words(step), held)
+            kept = _Kept(key, self._fresh_words(step), held)
+            self.__dict__["_kept"] = kept  # a module looks at whatever is set otherwise
         return kept.words
 
     def _fresh_words(self, step: int) -> Words:
-        with torch.inference_mode(False), torch.no_grad():  # inference tensors could not serve a later training
-            words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
-            keep(words.weight)
+        if torch.is_inference_mode_enabled():  # its tensors could not serve a later training
+            with torch.inference_mode(False), torch.no_grad():
+                return self._fresh_words(step)
+        words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
+        keep(words.weight)
         return words
 
     def _operand(self) -> Tensor:

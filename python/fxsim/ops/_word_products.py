@@ -53,13 +53,13 @@ def quantize_and_multiply(
         a = _operand(words.values, channels_last)
         words = words._replace(clipped=packed(words.clipped, channels_last=channels_last))
         return words, [execute(each.settled, a, each.b, each.bias, each.site, clear=each.clear) for each in products]
-    words = _words.unwritten(x, plan.dtype, channels_last=channels_last, mask=False)
+    raws = _words.unwritten(x, plan.dtype, channels_last)
     clipped = new_mask(x.numel() if mask else 0)
     count = records.listening()
     counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
     events, multiplied = _core_products.quantize_gemms(
         x.detach(),
-        words.values,
+        raws,
         clipped if mask else None,
         plan.core,
         site,
@@ -69,13 +69,13 @@ def quantize_and_multiply(
         counts=counts,
     )
     if count:
-        _words.tell(x, words, plan, site, events, counts)
-        a = _operand(words.values, channels_last)
+        _words.tell(x, raws, plan, site, events, counts)
+        a = _operand(raws, channels_last)
         for (product, link), (happened, macs) in zip(linked, multiplied, strict=True):
             settled, b, bias, at, _ = product
             tell(settled, a, b, bias, link.out, at, happened, macs, (a, b))
     results = [_cleared(each, channels_last) for each in linked]
-    return words._replace(clipped=clipped), results
+    return _words.Words(raws, clipped), results
 
 
 def _operand(words: Tensor, channels_last: bool) -> Tensor:

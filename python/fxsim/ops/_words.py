@@ -46,7 +46,7 @@ def quantize(
     The result is contiguous in index order: C order, or channels last. multiplied: it is the operand of convolutions
     to come, and nobody writes to it; if somebody listens, what it has of zeros is counted once for all of them.
     """
-    words = unwritten(x, dtype, channels_last=channels_last, mask=mask)
+    words = Words(unwritten(x, dtype, channels_last), unwritten(x, torch.bool, channels_last) if mask else _no_mask())
     count = records.listening()
     counts = counts_for(x, channels_last=channels_last) if count and multiplied else None
     events = _bridge.quantize(
@@ -63,16 +63,18 @@ def quantize(
         name=site.name,
     )
     if count:
-        tell(x, words, plan, site, events, counts)
+        tell(x, words.values, plan, site, events, counts)
     return words
 
 
-def unwritten(x: Tensor, dtype: torch.dtype, *, channels_last: bool, mask: bool) -> Words:
+def unwritten(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
     """What a quantization of x fills."""
     shape = x.shape
-    strides = strides_of(shape, channels_last)
-    out = torch.empty_strided(shape, strides, dtype=dtype)
-    return Words(out, torch.empty_strided(*(shape, strides) if mask else ((0,), (1,)), dtype=torch.bool))
+    return torch.empty_strided(shape, strides_of(shape, channels_last), dtype=dtype)
+
+
+def _no_mask() -> Tensor:
+    return torch.empty_strided((0,), (1,), dtype=torch.bool)
 
 
 def counts_for(x: Tensor, *, channels_last: bool) -> _bridge.WordCounts | None:
@@ -82,11 +84,11 @@ def counts_for(x: Tensor, *, channels_last: bool) -> _bridge.WordCounts | None:
 
 
 def tell(
-    x: Tensor, words: Words, plan: WordPlan, site: Site, events: _bridge.Events, counts: _bridge.WordCounts | None
+    x: Tensor, words: Tensor, plan: WordPlan, site: Site, events: _bridge.Events, counts: _bridge.WordCounts | None
 ) -> None:
     """Publish a quantization that has just succeeded, and keep what was counted of its words."""
     if counts is not None:
-        keep_counts(words.values, counts)
+        keep_counts(words, counts)
     publish_elementwise(site, _FLOAT_TEXTS[x.dtype], plan.text, x.numel(), events)
 
 
