@@ -207,6 +207,19 @@ def test_more_channels_than_a_byte_counts_and_than_a_block_holds(isa: str, chann
         assert found(*views) == expected
 
 
+@pytest.mark.parametrize(("channels", "size"), [(2000, 32), (32767, 2), (32768, 2)])
+def test_known_pixels_whose_products_fill_32_bits(isa: str, channels: int, size: int) -> None:
+    """A pixel's counts take 15 bits or more, and sums of their products over an image more than 32."""
+    conv = conv_shape("test", (1, channels, size, size), (channels, channels, 1, 1), (1, 1), (0, 0), (1, 1), 1)
+    g, x = (torch.ones(1, size, size, channels, dtype=torch.int8).permute(0, 3, 1, 2) for _ in range(2))
+    x[0, 0, 0, 1] = 0
+    pixels = size * size
+    macs, elements = channels * channels * pixels, channels * pixels
+    met = macs - channels
+    expected = dict(zip(NAMES, (macs, macs, met, met, elements, elements - 1), strict=True))
+    assert found(*conv.wgrad(g, FORMAT, x, FORMAT, 0), ONCE, counted(g), counted(x)) == expected
+
+
 def test_operands_of_different_products_are_refused() -> None:
     conv = conv_shape("test", (2, 3, 4, 4), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1)
     g, x = sparse(2, 5, 4, 4), sparse(2, 3, 4, 4)
