@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "bindings/checks.hpp"
@@ -57,13 +58,20 @@ void check_words(const py::array& out, const StridedArray& in, bool channels_las
   if (!out.writeable()) throw py::value_error(std::string(argument) + " is read-only");
 }
 
-QuantizeCall words_call(const py::array& x, py::array& words, std::optional<Mask>& clipped, const Quantizer& quantizer,
+// Where words go, or what they are where nobody wants them.
+using Wanted = std::variant<py::array, py::dtype>;
+
+QuantizeCall words_call(const py::array& x, Wanted& wanted, std::optional<Mask>& clipped, const Quantizer& quantizer,
                         bool channels_last) {
   QuantizeCall call;
   call.in = in_index_order(strided(x, Accept::kFloats, "quantize_gemms: x"), channels_last);
-  check_words(words, call.in, channels_last, "quantize_gemms: words");
+  const bool kept = std::holds_alternative<py::array>(wanted);
+  py::array words = kept ? std::get<py::array>(wanted) : py::array(std::get<py::dtype>(wanted), 0);
   call.out_storage = checked_storage(words, Accept::kIntegers, "quantize_gemms: words");
-  call.out = words.mutable_data();
+  if (kept) {
+    check_words(words, call.in, channels_last, "quantize_gemms: words");
+    call.out = words.mutable_data();
+  }
   if (clipped) {
     checked_mask(*clipped, call.in.size());
     call.clipped_bits = clipped->mutable_data();
@@ -147,7 +155,7 @@ GemmCall linked_call(const Link& link, const QuantizeCall& words) {
   return call;
 }
 
-Happened quantize_and_multiply(const py::array& x, py::array words, std::optional<Mask> clipped,
+Happened quantize_and_multiply(const py::array& x, Wanted words, std::optional<Mask> clipped,
                                const Quantizer& quantizer, std::uint64_t seed, std::uint64_t stream,
                                std::int64_t index_offset, bool channels_last, bool count, WordCounts* counts,
                                const std::string& name, const std::vector<Link>& products) {
@@ -155,7 +163,10 @@ Happened quantize_and_multiply(const py::array& x, py::array words, std::optiona
   call.key = {seed, stream};
   call.index_offset = index_offset;
   call.count = count;
-  call.words = checked_words(counts, words);
+  if (count || counts != nullptr) {
+    if (call.out == nullptr) throw py::value_error("quantize_gemms: count needs the words; give words an array");
+    call.words = checked_words(counts, std::get<py::array>(words));
+  }
   std::vector<GemmCall> gemms;
   for (const Link& link : products) gemms.push_back(linked_call(link, call));
   std::vector<Events> events;

@@ -127,6 +127,7 @@ Events quantize(const QuantizeCall& call);
 
 // The quantization, then the products, whose operand a is the words it writes: the same as one call after the other,
 // but a product may take words while they are in the cache. Events in this order; after a refused value no product's.
+// Without `out` nobody wants the words themselves, and they may never be there all at once.
 std::vector<Events> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products);
 
 }  // namespace fxsim

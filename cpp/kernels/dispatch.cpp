@@ -4,6 +4,9 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "kernels/api.hpp"
 #include "kernels/batch_norm.hpp"
@@ -123,16 +126,28 @@ Events quantize(const QuantizeCall& call) {
   return events;
 }
 
+namespace {
+
+// For products that take all words at once.
+std::vector<Events> with_words_kept(const QuantizeCall& words, std::span<const GemmCall> products) {
+  const std::size_t bytes = static_cast<std::size_t>(words.in.size()) * element_bytes(words.out_storage);
+  std::vector<std::byte> kept(std::max<std::size_t>(bytes, 1));
+  QuantizeCall own = words;
+  own.out = kept.data();
+  std::vector<GemmCall> given(products.begin(), products.end());
+  for (GemmCall& product : given) product.a.data = own.out;
+  return quantize_gemms(own, given);
+}
+
+}  // namespace
+
 std::vector<Events> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products) {
-  generic::Made made{.words = {}, .products = std::vector<std::optional<Events>>(products.size())};
-  if (words.in.size() > 0) {
-    const isa::Kernels* kernels = use();
-    if (kernels == nullptr) {
-      made.words = quantize(words);
-    } else {
-      made = generic::quantize_gemms(words, products, *kernels);
-    }
-  }
+  std::optional<generic::Made> found;
+  const isa::Kernels* kernels = words.in.size() > 0 ? use() : nullptr;
+  if (kernels != nullptr) found = generic::quantize_gemms(words, products, *kernels);
+  if (!found && words.out == nullptr) return with_words_kept(words, products);
+  generic::Made made = found.value_or(generic::Made{{}, std::vector<std::optional<Events>>(products.size())});
+  if (!found && words.in.size() > 0) made.words = quantize(words);
   std::vector<Events> events{made.words};
   for (std::size_t i = 0; i < products.size() && !made.words.fault.found(); ++i) {
     const bool there = products[i].repeat.count > 0 && products[i].out.rows > 0 && products[i].out.cols > 0;

@@ -212,7 +212,7 @@ def multiply(
 
 def quantize_gemms(
     x: _Array,
-    words: _Array,
+    words: _Array | np.dtype[Any],
     clipped: _Mask | None,
     quantizer: Quantizer,
     seed: int,
@@ -233,6 +233,7 @@ def quantize_gemms(
     The same as one call after the other, but products may take words while they are in the cache. With
     `channels_last`, x, `words` and `clipped` are given as (n, c, spatial...), and elements are numbered as
     (n, spatial..., c). `words` and `clipped` stand in memory as elements are numbered; blocks of `clipped` are zeros.
+    Words that nobody wants are told by their dtype alone; nothing can be counted then.
 
     products: each with operand b, counts of b if they are known, out, bias, stream, index base, clear and name.
     Returns the events of the quantization; those of each product, and its macs as of `count_macs` if `count`.

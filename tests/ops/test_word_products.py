@@ -50,10 +50,15 @@ def apart(*_: object) -> None:
     """In place of `_linked`: every call has to be made by itself."""
 
 
-def run(numerics: fx.Numerics, shape: tuple[int, ...], kernel: int, stride: int, groups: int = 1) -> Gradients:
-    """A layer's output and gradients, of inputs that leave their range here and there."""
+def run(
+    numerics: fx.Numerics, shape: tuple[int, ...], kernel: int, stride: int, groups: int = 1, *, bias: bool = True
+) -> Gradients:
+    """A layer's output and gradients, of inputs that leave their range here and there.
+
+    Without a bias nobody wants the words of the output's gradient besides their products.
+    """
     torch.manual_seed(math.prod(shape))
-    layer = fx.nn.Conv2d(shape[1], 6, kernel, stride, kernel // 2, groups=groups, numerics=numerics, seed=3)
+    layer = fx.nn.Conv2d(shape[1], 6, kernel, stride, kernel // 2, 1, groups, bias, numerics=numerics, seed=3)
     x = (torch.randn(shape) * 4).requires_grad_()
     y = layer(x)
     return y.detach(), *torch.autograd.grad(y, [x, *layer.parameters()], torch.randn(y.shape))
@@ -70,39 +75,43 @@ def both(of: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, A
 @pytest.mark.parametrize("isa", fx.isa.available())
 @pytest.mark.parametrize("name", NUMERICS)
 @pytest.mark.parametrize("batch", [1, 3, 4, 9])
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "size"), [(3, 1, 9), (3, 2, 8), (1, 1, 5), (5, 3, 13)])
 def test_calls_together_give_the_bits_of_calls_apart(
-    isa: str, name: str, batch: int, kernel: int, stride: int, size: int, monkeypatch: pytest.MonkeyPatch
+    isa: str, name: str, batch: int, kernel: int, stride: int, size: int, bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fx.isa.force(isa)
-    together, alone = both(lambda: run(NUMERICS[name], (batch, 4, size, size), kernel, stride), monkeypatch)
+    shape = (batch, 4, size, size)
+    together, alone = both(lambda: run(NUMERICS[name], shape, kernel, stride, bias=bias), monkeypatch)
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("isa", fx.isa.available()[1:])
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["8 bits", "16-bit gradients"])
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [(70, 8, 31, 33), (2, 3, 200, 190), (300, 1, 3, 3), (1700, 79, 1, 1)])
 def test_so_they_do_in_blocks_of_images_and_on_threads(
-    isa: str, threads: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    isa: str, threads: int, name: str, bias: bool, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fx.isa.force(isa)
     torch.set_num_threads(threads)
-    together, alone = both(lambda: run(NUMERICS["8 bits"], shape, 3, 1), monkeypatch)
+    together, alone = both(lambda: run(NUMERICS[name], shape, 3, 1, bias=bias), monkeypatch)
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("isa", fx.isa.available())
 @pytest.mark.parametrize("name", NUMERICS)
 @pytest.mark.parametrize("shape", [(37, 24), (900, 120), (5, 7, 24), (24,), (0, 24), (3, 0, 24)])
-@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize(("bias", "counted"), [(False, False), (True, False), (True, True)])
 def test_so_they_do_of_matrices(
-    isa: str, name: str, shape: tuple[int, ...], counted: bool, monkeypatch: pytest.MonkeyPatch
+    isa: str, name: str, shape: tuple[int, ...], bias: bool, counted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fx.isa.force(isa)
 
     def linear() -> tuple[list[Tensor], list[records.OpRecord]]:
         torch.manual_seed(len(shape))
-        layer = fx.nn.Linear(shape[-1], 10, numerics=NUMERICS[name], seed=3)
+        layer = fx.nn.Linear(shape[-1], 10, bias, numerics=NUMERICS[name], seed=3)
         x = (torch.randn(shape) * 4).requires_grad_()
         found: list[records.OpRecord] = []
         with records.listen(found.append) if counted else nullcontext():
@@ -116,8 +125,9 @@ def test_so_they_do_of_matrices(
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 1, 1)])
-def test_so_they_do_at_the_ends_of_shapes(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    together, alone = both(lambda: run(NUMERICS["8 bits"], shape, 3, 1), monkeypatch)
+@pytest.mark.parametrize("bias", [False, True])
+def test_so_they_do_at_the_ends_of_shapes(shape: tuple[int, ...], bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, alone = both(lambda: run(NUMERICS["8 bits"], shape, 3, 1, bias=bias), monkeypatch)
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
 
 
@@ -158,7 +168,7 @@ def test_a_product_that_refuses_names_itself() -> None:
         layer(torch.full((5, 4, 5, 5), 7.0))
 
 
-def core_call(**changes: Any) -> list[_core.Events]:
+def core_call(**changes: Any) -> tuple[_core.Events, list[tuple[_core.Events, _core.MacCounts]]]:
     """A call of the core that is right but for `changes`."""
     view = _core.View(8, 0, True, (2, 1, 1), (1, 1, 3), (3, 0, 0, 1))
     exact = _core.Accumulator(
@@ -175,13 +185,14 @@ def core_call(**changes: Any) -> list[_core.Events]:
         "bias": None,
         "clear": None,
         "counts": None,
+        "count": True,
         **changes,
     }
     link = (given["product"], given["b"], None, given["out"], given["bias"], 0, 0, given["clear"], "product")
     x = np.ones((2, 3), np.float32)
     quantizer = _core.Quantizer(8, 0, True, "floor", "saturate")
-    words, clipped, counts = given["words"], given["clipped"], given["counts"]
-    return _core.quantize_gemms(x, words, clipped, quantizer, 0, 0, 0, False, True, counts, "x", [link])
+    words, clipped, count, counts = given["words"], given["clipped"], given["count"], given["counts"]
+    return _core.quantize_gemms(x, words, clipped, quantizer, 0, 0, 0, False, count, counts, "x", [link])
 
 
 def mask(size: int = 8) -> Any:
@@ -196,12 +207,22 @@ def test_a_call_of_the_core_that_is_right() -> None:
     assert out.tolist() == [[3, 3], [0, 3]]
 
 
+@pytest.mark.parametrize("isa", fx.isa.available())
+def test_a_call_whose_words_nobody_wants(isa: str) -> None:
+    fx.isa.force(isa)
+    out = np.zeros((2, 2), np.float32)
+    core_call(words=np.dtype(np.int8), out=out, count=False)
+    assert out.tolist() == [[3, 3], [3, 3]]
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"words": np.zeros((2, 4), np.int8)}, "words has another shape than x"),
         ({"words": np.zeros((3, 2), np.int8).T}, "words does not stand in memory as indices run"),
         ({"words": np.zeros((2, 3), np.float32)}, "words is an array of float32; it takes int8"),
+        ({"words": np.dtype(np.int8)}, "count needs the words; give words an array"),
+        ({"words": np.dtype(np.float32), "count": False}, "words is an array of float32; it takes int8"),
         ({"clipped": mask(6)}, "a mask has 6 bytes for 6 elements; it takes a bit each, in whole words of 64"),
         ({"clipped": np.zeros(8, np.bool_)}, "incompatible function arguments"),
         ({"out": np.zeros((2, 3), np.float32)}, "out must fill memory with 2 x 2 elements"),

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/exact/by_images.hpp"
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
 #include "kernels/exact/layout.hpp"
@@ -62,18 +63,19 @@ class ExactOuter {
 
   Events run() {
     const std::vector<Slab> slabs = image_slabs(call_.a.pixels.n);
-    parallel_for(static_cast<std::int64_t>(slabs.size()),
-                 [&](std::int64_t s) { run_some(std::span(slabs).subspan(static_cast<std::size_t>(s), 1)); });
+    parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
+      run_some(std::span(slabs).subspan(static_cast<std::size_t>(s), 1), Words(call_.a, 0));
+    });
     return finish();
   }
 
   // For runs by images: whether the words of a would tell nothing that saves time.
   bool may_run_images() const { return call_.a.format.wl <= 8 || scheme_.tiles == kernels_.bytes; }
 
-  void run_images(std::int64_t first, std::int64_t count) {
+  void run_images(std::int64_t first, std::int64_t count, const void* words) {
     std::vector<Slab> slabs = image_slabs(count);
     for (Slab& slab : slabs) slab.n += first / images_together();
-    run_some(slabs);
+    run_some(slabs, Words(call_.a, first, words));
   }
 
   // The result of all slabs that were run.
@@ -128,17 +130,17 @@ class ExactOuter {
     return cut_slabs(ceil_div(images, images_together()), call_.a.pixels.y, line_bytes, INT32_MAX);
   }
 
-  void run_some(std::span<const Slab> slabs) {
+  void run_some(std::span<const Slab> slabs, const Words& words) {
     std::unique_ptr<Partial> partial = take_partial();
-    for (const Slab& slab : slabs) run_slab(slab, *partial);
+    for (const Slab& slab : slabs) run_slab(slab, words, *partial);
     const std::lock_guard lock(mutex_);
     partials_.push_back(std::move(partial));
   }
 
-  void run_slab(const Slab& slab, Partial& own) const {
+  void run_slab(const Slab& slab, const Words& words, Partial& own) const {
     const std::int64_t images = images_together(), n = slab.n * images;
-    own.left.fill(call_.a, left_layout_, scheme_.columns, scheme_.tiles->copies, 0, scheme_.columns.limbs.count,
-                  left_groups_, n, slab.first, slab.count);
+    own.left.fill(words.operand, left_layout_, scheme_.columns, scheme_.tiles->copies, 0, scheme_.columns.limbs.count,
+                  left_groups_, n - words.first, slab.first, slab.count);
     for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
       own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
                                                      1, right_layout_.channels, n, slab.first, slab.count);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/clear.hpp"
+#include "kernels/exact/by_images.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/rounded.hpp"
 #include "kernels/exact/tile_plan.hpp"
@@ -32,8 +33,9 @@ class ExactTiles : private TilePlan {
   Events run() {
     prepare();
     const std::vector<Slab> slabs = slabs_of(image_form_ ? pixels_.pixels.n : pixels_.rows());
-    return over_tasks(static_cast<std::int64_t>(slabs.size()),
-                      [&](std::int64_t s, Events& events) { run_slab(slabs[static_cast<std::size_t>(s)], events); });
+    return over_tasks(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s, Events& events) {
+      run_slab(slabs[static_cast<std::size_t>(s)], Words(pixels_, 0), events);
+    });
   }
 
   // For runs by images, or by rows of a matrix: whether there is nothing that the words of a could tell.
@@ -43,10 +45,11 @@ class ExactTiles : private TilePlan {
     return one_sum_;
   }
 
-  void run_images(std::int64_t first, std::int64_t count, Events& events) const {
+  void run_images(std::int64_t first, std::int64_t count, const void* words, Events& events) const {
+    const Words own(pixels_, first, words);
     for (Slab slab : slabs_of(count)) {
       (image_form_ ? slab.n : slab.first) += first;
-      run_slab(slab, events);
+      run_slab(slab, own, events);
     }
   }
 
@@ -67,13 +70,16 @@ class ExactTiles : private TilePlan {
     return cut_slabs(count, layout_.y.most_pixels, elements * layout_.row_bytes * layout_.y.mul, INT32_MAX);
   }
 
-  void run_slab(const Slab& slab, Events& events) const {
+  void run_slab(const Slab& slab, const Words& words, Events& events) const {
     static thread_local Workspace work;
     if (rounds_) work.rounder.emplace(call_, kernels_);
+    const isa::Copies* copies = scheme_.tiles->copies;
     if (image_form_) {
-      work.image.fill(pixels_, layout_, scheme_.image, scheme_.tiles->copies, slab.n, slab.first, slab.count);
+      const std::int64_t n = slab.n - words.first;
+      work.image.fill(words.operand, layout_, scheme_.image, copies, n, slab.first, slab.count);
     } else {
-      work.image.fill_matrix(pixels_, layout_, scheme_.image, scheme_.tiles->copies, slab.first, slab.count);
+      const std::int64_t first = slab.first - words.first;
+      work.image.fill_matrix(words.operand, layout_, scheme_.image, copies, first, slab.count);
     }
     for (const TileClass& own : classes_) {
       const Lines lines = image_form_ ? image_lines(layout_, pixels_, *own.y, *own.x, slab) : matrix_lines(slab);

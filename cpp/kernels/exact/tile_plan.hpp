@@ -30,7 +30,7 @@ class TilePlan {
     }
     pixels_ = swapped_ ? b : a;
     columns_ = swapped_ ? a : b;
-    narrow(kernels, a.depth(), pixels_, columns_, written);
+    if (written || !swapped_) narrow(kernels, a.depth(), pixels_, columns_, written);
     wide_ = !sum_fits_64_bits(call, pixels_.format, columns_.format);
     scheme_ = choose_scheme(kernels, pixels_.format, columns_.format, a.depth());
     const int bytes = scheme_.tiles->element_bytes;

@@ -57,7 +57,9 @@ class TilesByImages final : public exact::ByImages {
   TilesByImages(const GemmCall& call, const isa::Kernels& kernels) : tiles_(call, kernels, false) {}
 
   bool possible() { return tiles_.prepare_for_images(); }
-  void run(std::int64_t first, std::int64_t count, Events& events) override { tiles_.run_images(first, count, events); }
+  void run(std::int64_t first, std::int64_t count, const void* words, Events& events) override {
+    tiles_.run_images(first, count, words, events);
+  }
   Events finish() override { return {}; }
 
  private:
@@ -70,7 +72,9 @@ class OuterByImages final : public exact::ByImages {
   OuterByImages(const GemmCall& call, const isa::Kernels& kernels) : outer_(call, kernels, false) {}
 
   bool possible() const { return outer_.may_run_images(); }
-  void run(std::int64_t first, std::int64_t count, Events&) override { outer_.run_images(first, count); }
+  void run(std::int64_t first, std::int64_t count, const void* words, Events&) override {
+    outer_.run_images(first, count, words);
+  }
   Events finish() override { return outer_.finish(); }
 
  private:

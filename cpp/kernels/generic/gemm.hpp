@@ -22,9 +22,10 @@ std::unique_ptr<exact::ByImages> gemm_by_images(const GemmCall& call, const isa:
 
 Events quantize(const QuantizeCall& call, const isa::Kernels& kernels);
 
-// The same for images that lie one after the other. Calls use(first image, images) on the same thread for
-// `together` images after each other, or for the last ones, when their words are there and none was refused.
-using UseImages = std::function<void(std::int64_t first, std::int64_t count)>;
+// The same for images that lie one after the other. Calls use(first image, images, their words) on the same thread for
+// `together` images after each other, or for the last ones, when their words are there and none was refused. Without
+// `out`, words are gone afterwards.
+using UseImages = std::function<void(std::int64_t first, std::int64_t count, const void* words)>;
 Events quantize_images(const QuantizeCall& call, const isa::Kernels& kernels, std::int64_t images,
                        std::int64_t together, const UseImages& use);
 
@@ -33,6 +34,8 @@ struct Made {
   Events words;
   std::vector<std::optional<Events>> products;
 };
-Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products, const isa::Kernels& kernels);
+// Nothing where it takes all words, and there is no `out` for them.
+std::optional<Made> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products,
+                                   const isa::Kernels& kernels);
 
 }  // namespace fxsim::generic

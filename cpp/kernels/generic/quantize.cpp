@@ -1,5 +1,6 @@
 // Quantize and requantize: a whole tensor, or image by image for whoever takes the words.
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "kernels/generic/quantize_range.hpp"
 #include "kernels/generic/word_counter.hpp"
 #include "kernels/parallel.hpp"
+#include "numbers/integers.hpp"
 
 namespace fxsim::generic {
 namespace {
@@ -52,24 +54,37 @@ Events quantize_blocks(const QuantizeCall& call, const isa::Kernels& kernels) {
       [&](std::int64_t task, auto& range, QuantizeResult& result) { counter.run(task, stretches(range, result)); });
 }
 
+// Of this thread, as it was left, from the beginning of a line on.
+void* scratch(std::int64_t bytes) {
+  struct alignas(isa::kStreamLine) Line {
+    std::byte bytes[isa::kStreamLine];
+  };
+  static thread_local std::vector<Line> lines;
+  lines.resize(std::max(lines.size(), static_cast<std::size_t>(ceil_div(bytes, isa::kStreamLine))));
+  return lines.data();
+}
+
 template <class Element>
 Events quantize_images_as(const QuantizeCall& call, const isa::Kernels& kernels, std::int64_t images,
                           std::int64_t together, const UseImages& use) {
   const StridedArray in = merged(call.in);
   const std::int64_t image = in.size() / images;
+  const auto element = static_cast<std::int64_t>(element_bytes(call.out_storage));
   std::optional<WordCounter> counter;
   if (call.words != nullptr) counter.emplace(*call.words, call.out, call.out_storage, kernels, false);
-  const Events events = over_ranges<Element>(call, in, kernels, false, ceil_div(images, together),
-                                             [&](std::int64_t task, auto& range, QuantizeResult& result) {
-                                               const std::int64_t first = task * together,
-                                                                  end = std::min(images, first + together);
-                                               if (counter) {
-                                                 counter->run_images(first, end, stretches(range, result));
-                                               } else {
-                                                 range.run(first * image, end * image, call.out, 0, result);
-                                               }
-                                               if (!result.reported().fault.found()) use(first, end - first);
-                                             });
+  const Events events =
+      over_ranges<Element>(call, in, kernels, false, ceil_div(images, together),
+                           [&](std::int64_t task, auto& range, QuantizeResult& result) {
+                             const std::int64_t first = task * together, end = std::min(images, first + together);
+                             void* words = call.out == nullptr ? scratch((end - first) * image * element)
+                                                               : advanced(call.out, call.out_storage, first * image);
+                             if (counter) {
+                               counter->run_images(first, end, stretches(range, result));
+                             } else {
+                               range.run(first * image, end * image, words, first * image, result);
+                             }
+                             if (!result.reported().fault.found()) use(first, end - first, words);
+                           });
   if (counter) counter->finish();
   return events;
 }

@@ -32,7 +32,8 @@ bool are_images(const QuantizeCall& words, const GemmCall& product, std::int64_t
 
 }  // namespace
 
-Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products, const isa::Kernels& kernels) {
+std::optional<Made> quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> products,
+                                   const isa::Kernels& kernels) {
   const std::int64_t images = products.empty() ? 0 : products.front().a.pixels.n;
   Made made{.words = {}, .products = std::vector<std::optional<Events>>(products.size())};
   std::vector<std::unique_ptr<exact::ByImages>> together(products.size());
@@ -40,16 +41,19 @@ Made quantize_gemms(const QuantizeCall& words, std::span<const GemmCall> product
     if (images > 0 && are_images(words, products[i], images)) together[i] = gemm_by_images(products[i], kernels);
     if (together[i] != nullptr) made.products[i].emplace();
   }
-  if (std::ranges::all_of(together, [](const auto& product) { return product == nullptr; })) {
+  const auto later = [](const auto& product) { return product == nullptr; };
+  const bool taken_whole = products.empty() || words.words != nullptr || std::ranges::any_of(together, later);
+  if (words.out == nullptr && taken_whole) return std::nullopt;
+  if (std::ranges::all_of(together, later)) {
     made.words = quantize(words, kernels);
     return made;
   }
   std::mutex mutex;
-  const auto use = [&](std::int64_t first, std::int64_t count) {
+  const auto use = [&](std::int64_t first, std::int64_t count, const void* at) {
     for (std::size_t i = 0; i < together.size(); ++i) {
       if (together[i] == nullptr) continue;
       Events events;
-      together[i]->run(first, count, events);
+      together[i]->run(first, count, at, events);
       const std::lock_guard lock(mutex);
       made.products[i]->merge(events);
     }

@@ -89,6 +89,7 @@ def quantize_gemms(
 ) -> tuple[_bridge.Events, list[tuple[_bridge.Events, _bridge.MacCounts]]]:
     """Fill `words` as `quantize` does, and the outputs of products that take these words, as `multiply`.
 
+    `words` of another shape than x only tell their dtype: they are not kept. `count` needs them.
     `clipped` is a mask of zeros, filled as well. What happened in the quantization comes back, and in each product;
     macs are counted only with `count`.
 
@@ -96,9 +97,10 @@ def quantize_gemms(
         ValueError, OverflowError: as `quantize` and `gemm`.
     """
     _bridge.share_threads()
+    array = words.numpy()
     return _core.quantize_gemms(
         x.numpy(),
-        words.numpy(),
+        array if array.shape == x.shape else array.dtype,
         None if clipped is None else clipped.numpy(),
         quantizer,
         place.seed & _bridge.WORD,

@@ -88,11 +88,13 @@ class Backward(NamedTuple):
         return _words.quantize(grad, plan, plan.dtype, site, channels_last=channels_last, mask=False).values
 
     def multiply_grad(
-        self, grad: Tensor, plan: WordPlan, products: Sequence[WordProduct], *, channels_last: bool
+        self, grad: Tensor, plan: WordPlan, products: Sequence[WordProduct], *, channels_last: bool, kept: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        """The output's gradient as raws, and the products that take them."""
+        """The output's gradient as raws, if they are to be kept, and the products that take them."""
         site = self._quantizing(grad, Role.GRAD_OUTPUT)
-        words, results = quantize_and_multiply(grad, plan, site, products, channels_last=channels_last, mask=False)
+        words, results = quantize_and_multiply(
+            grad, plan, site, products, channels_last=channels_last, mask=False, kept=kept
+        )
         return words.values, results
 
     def _quantizing(self, grad: Tensor, role: Role) -> Site:

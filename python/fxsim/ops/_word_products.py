@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from fxsim.ops import _core_products, _words, executions, records
@@ -39,12 +40,21 @@ class _Linked(NamedTuple):
 
 
 def quantize_and_multiply(
-    x: Tensor, plan: WordPlan, site: Site, products: Sequence[WordProduct], *, channels_last: bool, mask: bool
+    x: Tensor,
+    plan: WordPlan,
+    site: Site,
+    products: Sequence[WordProduct],
+    *,
+    channels_last: bool,
+    mask: bool,
+    kept: bool = True,
 ) -> tuple[_words.Words, list[Tensor]]:
     """x as `_words.quantize` gives it in the format's own dtype, and each product's result as `execute` gives it.
 
     What was clipped comes as a mask (`_masks`). Products take images if x is channels last, else the matrix of its
     last dimension. The core makes products while it has the words at hand, unless somebody listens to executions.
+
+    kept: whether the words are wanted themselves; else they may come back empty, and the core forgets them.
     """
     alone = all(each.settled.times == 1 for each in products)
     linked = None if executions.listening() else _linked(products)
@@ -53,9 +63,9 @@ def quantize_and_multiply(
         a = _operand(words.values, channels_last)
         words = words._replace(clipped=packed(words.clipped, channels_last=channels_last))
         return words, [execute(each.settled, a, each.b, each.bias, each.site, clear=each.clear) for each in products]
-    raws = _words.unwritten(x, plan.dtype, channels_last)
-    clipped = new_mask(x.numel() if mask else 0)
     count = records.listening()
+    raws = _words.unwritten(x, plan.dtype, channels_last) if kept or count else torch.empty(0, dtype=plan.dtype)
+    clipped = new_mask(x.numel() if mask else 0)
     counts = _words.counts_for(x, channels_last=channels_last) if count and alone else None
     events, multiplied = _core_products.quantize_gemms(
         x.detach(),

@@ -25,7 +25,7 @@ _FLOAT_TEXTS: Final = {torch.float32: records.FLOAT32, torch.float64: "fp64"}
 
 
 class Words(NamedTuple):
-    """What became of a tensor: raws or carriers, and where the rounded value left the range (empty if not asked)."""
+    """What became of a tensor: raws or carriers, and where the rounded value left the range; empty if not asked for."""
 
     values: Tensor
     clipped: Tensor

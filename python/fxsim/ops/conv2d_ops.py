@@ -119,7 +119,7 @@ def _integer_gradients(
         products.append(WordProduct(settled.grad_x, weight_raw, None, site, clear))
     if settled.grad_weight is not None:
         products.append(WordProduct(settled.grad_weight, x_raw, None, here.site(Role.GRAD_WEIGHT)))
-    g, results = here.multiply_grad(grad, output, products, channels_last=True)
+    g, results = here.multiply_grad(grad, output, products, channels_last=True, kept=needs_bias)
     grad_weight = None if settled.grad_weight is None else results.pop()
     grad_x = None if settled.grad_x is None else results.pop()
     grad_bias = None

@@ -138,7 +138,7 @@ def _integer_gradients(
         plan = wgrad_plan(layer, form, rows, dtype)
         settled = _products.settle_linear_wgrad(like, Strided.of(x), form, layer.activation.format, plan, dtype)
         products.append(WordProduct(settled, x, None, here.site(Role.GRAD_WEIGHT)))
-    words, results = here.multiply_grad(grad, output, products, channels_last=False)
+    words, results = here.multiply_grad(grad, output, products, channels_last=False, kept=needs[2])
     grad_weight = results.pop() if needs[1] else None
     grad_x = results.pop().view(x_raw.shape) if needs[0] else None
     grad_bias = None
