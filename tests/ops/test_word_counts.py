@@ -61,8 +61,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
 
 @pytest.mark.parametrize("isa", fx.isa.available())
 @pytest.mark.parametrize("number", range(4))
-def test_records_are_those_of_words_looked_at(isa: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_records_are_those_of_words_looked_at(
+    isa: str, number: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fx.isa.force(isa)
+    torch.set_num_threads(threads)
     known = step(*layers()[number])
     monkeypatch.setattr(_words, "counts_for", lambda *_, **__: None)
     assert step(*layers()[number]) == known
