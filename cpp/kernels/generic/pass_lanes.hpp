@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "kernels/generic/philox_lanes.hpp"
+#include "kernels/generic/read_ahead.hpp"
 #include "kernels/generic/short_lanes.hpp"
 
 namespace fxsim::isa {
@@ -46,7 +47,7 @@ class PassVectors {
         offset_(std::uint32_t{1} << (kMostBits - way_.fraction_bits())) {}
 
   [[gnu::always_inline]] void run(std::int64_t i, Words draw) {
-    __builtin_prefetch(values_ + i + kBlock32, 0, 2);
+    read_ahead(values_ + i);
     const RoundedVector<Ops> vector = way_.round(values_ + i, draw);
     beyond_ |= vector.words + offset_;
     const auto words = reinterpret_cast<Signed>(vector.words);

@@ -137,7 +137,7 @@ template <class Ops, class Rounding, bool kCounts, class Way>
   typename Ops::Counts tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
-    __builtin_prefetch(values + i + kBlock32, 0, 2);
+    read_ahead(values + i);
     Words draw{};
     if constexpr (kIsStochastic<Rounding>) draw = Ops::load(u + i);
     const RoundedVector<Ops> vector = way.round(values + i, draw);
