@@ -72,7 +72,7 @@ class Panels {
   const std::byte* at(std::int64_t panel, int limb) const {
     return bytes_.data() + (panel * limbs_ + limb) * limb_bytes_;
   }
-  // Per row the sum of its values, where they are elements themselves; 0 for the columns that fill up the last panel.
+  // Per row the sum of its values, where they are bytes themselves; 0 for the columns that fill up the last panel.
   const std::int64_t* sums() const { return sums_.data(); }
   std::int64_t largest_magnitude() const {
     return magnitudes_.empty() ? 0 : *std::max_element(magnitudes_.begin(), magnitudes_.end());
@@ -152,6 +152,11 @@ class Panels {
           k = join_rows(*copies, reinterpret_cast<const std::int8_t*>(from), o, count, to, sums);
         }
       }
+      if constexpr (sizeof(T) == 2 && std::is_signed_v<std::remove_cvref_t<decltype(*from)>> && sizeof(*from) <= 2) {
+        if (copies != nullptr && std::endian::native == std::endian::little) {
+          k = pair_rows(*copies, from, o, count, to, magnitudes);
+        }
+      }
       for (; k + kGroup <= o.depth(); k += kGroup) {
         merge_columns<kGroup>(from + k * o.stride_c, o.stride_c, count, to + k * cols_, sums);
         if (magnitudes != nullptr) add_magnitudes<kGroup>(to + k * cols_, count, magnitudes);
@@ -180,6 +185,29 @@ class Panels {
       for (std::size_t j = 0; j < short_sums.size(); ++j) sums[j] += short_sums[j];
     }
     return 4 * fours;
+  }
+
+  template <class From>
+  std::int64_t pair_rows(const isa::Copies& copies, const From* from, const Operand& o, std::int64_t count,
+                         std::int16_t* to, std::int64_t* magnitudes) const {
+    constexpr std::int64_t kMost = std::int64_t{1} << 14;  // pairs whose magnitudes fit 32 bits
+    const std::int64_t pairs = o.depth() / 2;
+    std::vector<std::int32_t> short_sums(static_cast<std::size_t>(magnitudes == nullptr ? 0 : count));
+    for (std::int64_t first = 0; first < pairs; first += kMost) {
+      std::fill(short_sums.begin(), short_sums.end(), 0);
+      const auto pair = [&](const isa::Copies::PairRows<From>& run) {
+        run(from + 2 * first * o.stride_c, o.stride_c, std::min(kMost, pairs - first), count,
+            reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_,
+            magnitudes == nullptr ? nullptr : short_sums.data());
+      };
+      if constexpr (sizeof(From) == 1) {
+        pair(copies.pair_bytes);
+      } else {
+        pair(copies.pair_words);
+      }
+      for (std::size_t j = 0; j < short_sums.size(); ++j) magnitudes[j] += short_sums[j];
+    }
+    return 2 * pairs;
   }
 
   // The same for words in several limbs.
@@ -241,7 +269,6 @@ class Panels {
         to[2 * j] = static_cast<T>(first[j]);
         to[2 * j + 1] = static_cast<T>(second[j]);
       }
-      for (std::int64_t j = 0; j < count; ++j) sums[j] += to[2 * j] + to[2 * j + 1];
     } else {
       const From* __restrict third = from + 2 * step;
       const From* __restrict fourth = from + 3 * step;

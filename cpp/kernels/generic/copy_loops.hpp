@@ -53,17 +53,48 @@ inline void join_row(const std::int8_t* from, std::int64_t apart, std::int64_t c
 }
 
 // Rows that lie far apart are no stream to the processor, so they are asked for in time.
+inline constexpr std::int64_t kRowsAhead = 8;
+
 inline void join_rows(const std::int8_t* from, std::int64_t apart, std::int64_t fours, std::int64_t count,
                       std::uint32_t* groups, std::int64_t groups_apart, std::int32_t* sums) {
-  constexpr std::int64_t kAhead = 8;
   for (std::int64_t r = 0; r < fours; ++r) {
     const std::int8_t* four = from + 4 * r * apart;
-    for (std::int64_t q = 0; q < 4 && r + kAhead < fours; ++q) __builtin_prefetch(four + (4 * kAhead + q) * apart);
+    for (std::int64_t q = 0; q < 4 && r + kRowsAhead < fours; ++q)
+      __builtin_prefetch(four + (4 * kRowsAhead + q) * apart);
     join_row(four, apart, count, groups + r * groups_apart, sums);
   }
 }
 
-constexpr Copies kCopies{.bytes = &copy_bytes, .join = &join_bytes, .split = &split_words, .join_rows = &join_rows};
+template <bool kMagnitudes, class T>
+void pair_row(const T* first, const T* second, std::int64_t count, std::uint32_t* __restrict groups,
+              std::int32_t* __restrict magnitudes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t a = first[i], b = second[i];
+    groups[i] = static_cast<std::uint32_t>(a & 0xFFFF) | static_cast<std::uint32_t>(b) << 16;
+    if constexpr (kMagnitudes) magnitudes[i] += (a < 0 ? -a : a) + (b < 0 ? -b : b);
+  }
+}
+
+template <class T>
+void pair_rows(const T* from, std::int64_t apart, std::int64_t pairs, std::int64_t count, std::uint32_t* groups,
+               std::int64_t groups_apart, std::int32_t* magnitudes) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  const auto pair = magnitudes == nullptr ? &pair_row<false, T> : &pair_row<true, T>;
+  for (std::int64_t r = 0; r < pairs; ++r) {
+    const T* first = from + 2 * r * apart;
+    for (std::int64_t q = 0; q < 2 && r + kRowsAhead < pairs; ++q) {
+      for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(first + (2 * kRowsAhead + q) * apart + i);
+    }
+    pair(first, first + apart, count, groups + r * groups_apart, magnitudes);
+  }
+}
+
+constexpr Copies kCopies{.bytes = &copy_bytes,
+                         .join = &join_bytes,
+                         .split = &split_words,
+                         .join_rows = &join_rows,
+                         .pair_bytes = &pair_rows<std::int8_t>,
+                         .pair_words = &pair_rows<std::int16_t>};
 
 }  // namespace
 }  // namespace fxsim::isa

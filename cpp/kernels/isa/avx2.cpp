@@ -4,6 +4,7 @@
 #include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
+#include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/non_zero_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
@@ -72,6 +73,7 @@ constexpr Tiles kWords{
     .unsigned_image = false,
     .widths = {kSixteen, kSixteen, TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth},
     .outer = make_outer<Ops, 4, 3>(),
+    .copies = &kCopies,
 };
 
 constexpr Steps kSteps{

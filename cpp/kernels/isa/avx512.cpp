@@ -2,6 +2,7 @@
 #include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
 #include "kernels/generic/block.hpp"
+#include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
@@ -57,6 +58,7 @@ constexpr Tiles kWords{
                with_band<Ops, 8, 2>(TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth),
                with_band<Ops, 16, 1>(TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<Ops, 8, 3>(),
+    .copies = &kCopies,
 };
 
 }  // namespace

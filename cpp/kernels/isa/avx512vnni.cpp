@@ -54,6 +54,7 @@ constexpr Tiles kWords{
                with_band<Ops, 8, 2>(TileRows<Ops, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>::kWidth),
                with_band<Ops, 16, 1>(TileRows<Ops, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<Ops, 8, 3>(),
+    .copies = &kCopies,
 };
 
 constexpr Tiles kBytes{

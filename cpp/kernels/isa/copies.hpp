@@ -22,6 +22,14 @@ struct Copies {
   // `apart` each; sums[i] += all of them.
   void (*join_rows)(const std::int8_t* from, std::int64_t apart, std::int64_t fours, std::int64_t count,
                     std::uint32_t* groups, std::int64_t groups_apart, std::int32_t* sums);
+
+  // Rows of signed bytes, or of words, two to a group of words: groups[r * groups_apart + i] has values i of rows 2 r
+  // and 2 r + 1. Where magnitudes are wanted, magnitudes[i] += both without their signs.
+  template <class T>
+  using PairRows = void (*)(const T* from, std::int64_t apart, std::int64_t pairs, std::int64_t count,
+                            std::uint32_t* groups, std::int64_t groups_apart, std::int32_t* magnitudes);
+  PairRows<std::int8_t> pair_bytes;
+  PairRows<std::int16_t> pair_words;
 };
 
 }  // namespace fxsim::isa

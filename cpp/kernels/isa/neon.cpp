@@ -1,6 +1,7 @@
 // What every aarch64 processor has.
 #include "kernels/generic/across_loops.hpp"
 #include "kernels/generic/batch_norm_vectors.hpp"
+#include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/lanes.hpp"
 #include "kernels/generic/lanes32.hpp"
 #include "kernels/generic/non_zero_loops.hpp"
@@ -84,6 +85,7 @@ const Tiles kWords{
                TileRows<NeonOps, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kWidth,
                TileRows<NeonOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth},
     .outer = make_outer<NeonOps, 4, 4>(),
+    .copies = &kCopies,
 };
 
 void philox(const Key& key, std::uint64_t first, std::int64_t groups, int bits, std::uint32_t* out) {
