@@ -15,6 +15,7 @@
 #include "kernels/exact/tile_sums.hpp"
 #include "kernels/exact/wide_sums.hpp"
 #include "kernels/generic/finisher.hpp"
+#include "kernels/streams.hpp"
 #include "kernels/tasks.hpp"
 
 namespace fxsim::exact {
@@ -99,6 +100,7 @@ class ExactTiles : private TilePlan {
       }
     }
     if (clears()) clear_slab(slab);
+    if (reach_ == isa::Reach::kPast) kernels_.streaming->end();
   }
 
   void clear_slab(const Slab& slab) const {
@@ -117,6 +119,18 @@ class ExactTiles : private TilePlan {
            (out.storage == Storage::kFloat32 || out.storage == Storage::kInt32);
   }
 
+  // Whole tiles go past the caches where they are whole lines of a matrix that the second cache would not hold. An
+  // image's pixels have fewer macs, and who reads it next would miss it in the third.
+  isa::Reach reach() const {
+    const MutableMatrix& out = call_.out;
+    const std::int64_t row_bytes = pixel_stride() * static_cast<std::int64_t>(element_bytes(out.storage));
+    const std::int64_t tile_bytes = width_->cols * static_cast<std::int64_t>(sizeof(std::int32_t));
+    const bool past = !image_form_ && call_.clear == nullptr && row_bytes % isa::kStreamLine == 0 &&
+                      tile_bytes % isa::kStreamLine == 0 &&
+                      streams(kernels_, out.data, pixels_.rows() * row_bytes, 2 * kTooLarge);
+    return past ? isa::Reach::kPast : isa::Reach::kFar;
+  }
+
   // All tiles of some lines in two calls: those of equal size, and what is left at the ends.
   void run_lines(const TileClass& own, std::int64_t panel, const Lines& lines, Workspace& work) const {
     const std::int64_t rows = tile_rows(*width_, lines.pixels);
@@ -125,6 +139,7 @@ class ExactTiles : private TilePlan {
     isa::TileCall call;
     call.out_stride = own.x->step * pixel_stride();
     call.step = static_cast<float>(plain_.step);
+    call.reach = reach_;
     call.tiles = {whole, rows * pitch, rows * call.out_stride};
     call.lines = {lines.count, lines.bytes, lines.rows * pixel_stride()};
     run_tiles(own, {0, pitch, panel, rows}, lines.row + own.x->first, call, work);
@@ -260,6 +275,7 @@ class ExactTiles : private TilePlan {
   }
 
   generic::Finisher<I> finisher_;
+  const isa::Reach reach_ = reach();
 };
 
 }  // namespace fxsim::exact

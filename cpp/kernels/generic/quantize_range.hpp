@@ -16,6 +16,7 @@
 #include "kernels/generic/round_block.hpp"
 #include "kernels/generic/store.hpp"
 #include "kernels/mask_bits.hpp"
+#include "kernels/streams.hpp"
 
 namespace fxsim::generic {
 
@@ -54,16 +55,10 @@ struct QuantizeResult {
   }
 };
 
-// Half of a second cache of today. Masks are read a whole backward later, words sooner.
-inline constexpr std::int64_t kTooLarge = std::int64_t{1} << 20, kTooLargeMask = std::int64_t{1} << 18;
-
-inline bool streams(const isa::Kernels& kernels, const void* to, std::int64_t bytes, std::int64_t too_large) {
-  return kernels.streaming != nullptr && to != nullptr && bytes >= too_large &&
-         reinterpret_cast<std::uintptr_t>(to) % isa::kStreamLine == 0;
-}
+inline constexpr std::int64_t kTooLargeMask = std::int64_t{1} << 18;  // masks are read a whole backward later
 
 inline bool streams_words(const QuantizeCall& call, std::int64_t size, const isa::Kernels& kernels) {
-  return streams(kernels, call.out, size * static_cast<std::int64_t>(element_bytes(call.out_storage)), kTooLarge);
+  return streams(kernels, call.out, size * static_cast<std::int64_t>(element_bytes(call.out_storage)));
 }
 
 // Element: float, double, std::int32_t for raws that fit it, or std::int64_t, which only the general way takes.

@@ -17,17 +17,36 @@ inline constexpr int kPixelsPerBase = 5;
 template <class Ops, int kRows, int kVectors>
 [[gnu::always_inline]] inline void store_sums(const TileCall& call, std::int64_t first,
                                               const typename Ops::Vector (&sum)[kRows][kVectors]) {
+  const auto each = [&](const auto& store) __attribute__((always_inline)) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) store(first + i * call.out_stride + j * Ops::kLanes, sum[i][j]);
+    }
+  };
+  if constexpr (requires(typename Ops::Vector v) { Ops::stream(call.sums, v); }) {
+    if (call.reach == Reach::kPast && call.carriers != nullptr) {
+      return each([&](auto at, auto v) { Ops::stream(call.carriers + at, Ops::scaled(v, call.step)); });
+    }
+    if (call.reach == Reach::kPast) return each([&](auto at, auto v) { Ops::stream(call.sums + at, v); });
+  }
+  if (call.carriers != nullptr) {
+    each([&](auto at, auto v) { Ops::store(call.carriers + at, Ops::scaled(v, call.step)); });
+  } else {
+    each([&](auto at, auto v) { Ops::store(call.sums + at, v); });
+  }
+}
+
+// Asks for the lines that the results will be written to.
+template <class Ops, int kRows, int kVectors>
+[[gnu::always_inline]] inline void ask_for_lines(const TileCall& call, std::int64_t first) {
+  if (call.reach != Reach::kFar) return;
+  const std::int32_t* to = call.carriers != nullptr ? reinterpret_cast<std::int32_t*>(call.carriers) : call.sums;
+  constexpr int kLine = 64 / sizeof(std::int32_t);
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      const std::int64_t at = first + i * call.out_stride + j * Ops::kLanes;
-      if (call.carriers != nullptr) {
-        Ops::store_scaled(call.carriers + at, sum[i][j], call.step);
-      } else {
-        Ops::store(call.sums + at, sum[i][j]);
-      }
-    }
+    for (int j = 0; j < kVectors * Ops::kLanes; j += kLine) __builtin_prefetch(to + first + i * call.out_stride + j, 1);
   }
 }
 
@@ -51,6 +70,7 @@ template <class Ops, int kRows, int kVectors>
 [[gnu::noinline]] void one_tile(const TileCall& call, const std::byte* image, std::int64_t first) {
   using Vector = typename Ops::Vector;
   constexpr int kBases = (kRows + kPixelsPerBase - 1) / kPixelsPerBase;
+  ask_for_lines<Ops, kRows, kVectors>(call, first);
   Vector sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int j = 0; j < kVectors; ++j) {
@@ -118,6 +138,7 @@ template <class Ops, int kRows, int kVectors>
   constexpr int kTaps = 3;
   constexpr int kPixels = kRows + kTaps - 1;
   constexpr int kBases = (kPixels + kPixelsPerBase - 1) / kPixelsPerBase;
+  ask_for_lines<Ops, kRows, kVectors>(call, first);
   Vector sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int j = 0; j < kVectors; ++j) {

@@ -44,9 +44,10 @@ struct Ops {
     return sum;
   }
   static void store(std::int32_t* to, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
-  static void store_scaled(float* to, Vector v, float step) {
-    _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(step)));
-  }
+  static void store(float* to, __m256 v) { _mm256_storeu_ps(to, v); }
+  static void stream(std::int32_t* to, Vector v) { _mm256_stream_si256(reinterpret_cast<__m256i*>(to), v); }
+  static void stream(float* to, __m256 v) { _mm256_stream_ps(to, v); }
+  static __m256 scaled(Vector v, float step) { return _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(step)); }
 };
 
 struct Stream {

@@ -56,9 +56,10 @@ struct Avx512Ops {
     return _mm512_set1_epi32(group);
   }
   static void store(std::int32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
-  static void store_scaled(float* to, Vector v, float step) {
-    _mm512_storeu_ps(to, _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(step)));
-  }
+  static void store(float* to, __m512 v) { _mm512_storeu_ps(to, v); }
+  static void stream(std::int32_t* to, Vector v) { _mm512_stream_si512(reinterpret_cast<__m512i*>(to), v); }
+  static void stream(float* to, __m512 v) { _mm512_stream_ps(to, v); }
+  static __m512 scaled(Vector v, float step) { return _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(step)); }
 };
 
 }  // namespace

@@ -49,7 +49,8 @@ struct NeonLanes {
     return counts;
   }
   static void store(std::int32_t* to, Vector v) { vst1q_s32(to, v); }
-  static void store_scaled(float* to, Vector v, float step) { vst1q_f32(to, vmulq_n_f32(vcvtq_f32_s32(v), step)); }
+  static void store(float* to, float32x4_t v) { vst1q_f32(to, v); }
+  static float32x4_t scaled(Vector v, float step) { return vmulq_n_f32(vcvtq_f32_s32(v), step); }
 };
 
 // Pairs of 16-bit values are taken apart as they are loaded, the first ones in the lower half of a vector and the

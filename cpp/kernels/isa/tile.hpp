@@ -17,6 +17,10 @@ struct Many {
   std::int64_t elements = 0;
 };
 
+// Where results are written: to the first cache; to lines that are worth asking for before there is a result; or past
+// the caches, which wants whole lines of 64 bytes.
+enum class Reach { kNear, kFar, kPast };
+
 // sums(i, j) = start[j] + the sum over runs and groups of pixel i's group times column j's, mod 2^32.
 struct TileCall {
   const std::byte* image = nullptr;    // of the first pixel
@@ -32,6 +36,7 @@ struct TileCall {
   std::int32_t* sums = nullptr;
   std::int64_t out_stride = 0;
   float step = 1;
+  Reach reach = Reach::kNear;
 
   // The same for `tiles` tiles side by side on each of `lines` lines: bytes and elements from one to the next.
   Many tiles, lines;
