@@ -2,7 +2,8 @@
 
 ResNet20's nineteen 3x3 convolutions at batch 128 and AlexNet's five at batch 8. Once from words to float32 carriers
 (the product alone), once from float32 to float32 (`fx.nn.Conv2d`: activations are quantized in every call, weights
-once), there also against torch's fake quantization of activations and weights.
+once), there also against torch's fake quantization of activations and weights. Layers of images, whose sums are short,
+also against filling their result with a constant: nothing that writes as many floats is faster.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ NUMERICS: Final = Numerics(FORMAT, FORMAT)
 
 _TORCH: Final = "torch float32"
 _FAKE: Final = "torch fake-quantize and float32"
+_FILL: Final = "torch fill_ of the result"
+_IMAGE_CHANNELS: Final = 3
 
 
 class Timed(NamedTuple):
@@ -45,6 +48,7 @@ class Timed(NamedTuple):
     floats: Track
     torch: Track
     fake: Track
+    fill: Track
 
 
 def run(settings: Settings) -> Outcome:
@@ -55,6 +59,8 @@ def run(settings: Settings) -> Outcome:
         for layer in layers:
             found.append(timed(layer, settings))
             yield row(f"words, {layer.name}", _TORCH, found[-1].words, found[-1].torch, must=must, aim=aim)
+            if layer.channels_in == _IMAGE_CHANNELS:
+                yield row(f"words, {layer.name}", _FILL, found[-1].words, found[-1].fill)
         whole = {name: _sum(found, name) for name in ("words", "floats", "torch", "fake")}
         yield row(f"words, sum of {network}", _TORCH, whole["words"], whole["torch"], must=sum_must, aim=sum_aim)
         yield row(f"float32 in and out, sum of {network}", _TORCH, whole["floats"], whole["torch"])
@@ -72,15 +78,20 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
     require_equal(f"nn.Conv2d, {layer.name}", fixed(x.to_float()), exact)
 
     floats = between_words(x)
-    contenders: dict[str, Callable[[], object]] = {"words": convolve, "floats": partial(fixed, floats)}
+    result = torch.empty_like(exact)
+    contenders: dict[str, Callable[[], object]] = {
+        "words": convolve,
+        "floats": partial(fixed, floats),
+        "fill": partial(result.fill_, 0),
+    }
     for layout in LAYOUTS:
         data, weight = in_layout(floats, layout), in_layout(w.to_float(), layout)
         module = torch_module(layer, weight)
         contenders[f"torch {layout}"] = partial(module, data)
         contenders[f"fake {layout}"] = partial(_faked, module, data)
     tracks = interleaved(contenders, settings)
-    best = (fastest(tracks[f"{peer} {layout}"] for layout in LAYOUTS) for peer in ("torch", "fake"))
-    return Timed(given, tracks["words"], tracks["floats"], *best)
+    torch_best, fake_best = (fastest(tracks[f"{peer} {layout}"] for layout in LAYOUTS) for peer in ("torch", "fake"))
+    return Timed(given, tracks["words"], tracks["floats"], torch_best, fake_best, tracks["fill"])
 
 
 def _faked(module: torch.nn.Conv2d, x: Tensor) -> Tensor:
