@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -15,10 +15,9 @@ LIMIT = 2 << 20
 """Bytes from which on results go past the caches."""
 
 
-@pytest.fixture(autouse=True)
-def _give_the_choice_back() -> Iterator[None]:
-    yield
-    fx.isa.force(None)
+def counting(counted: bool) -> AbstractContextManager[object]:
+    """Where ops are counted, or not."""
+    return fx.count() if counted else nullcontext()
 
 
 def words(rows: int, columns: int, bits: int) -> fx.FixedTensor:
@@ -30,6 +29,8 @@ def words(rows: int, columns: int, bits: int) -> fx.FixedTensor:
 
 
 @pytest.mark.parametrize("isa", fx.isa.available()[1:])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("counted", [False, True])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(
     ("rows", "columns"),
@@ -41,25 +42,34 @@ def words(rows: int, columns: int, bits: int) -> fx.FixedTensor:
         pytest.param(1023, 512, id="a row less than goes past the caches"),
     ],
 )
-def test_large_results_have_every_sum(isa: str, bits: int, rows: int, columns: int) -> None:
+def test_large_results_have_every_sum(
+    isa: str, threads: int, counted: bool, bits: int, rows: int, columns: int
+) -> None:
     a, b = words(rows, 9, bits), words(9, columns, bits)
     exact = a.raw.long() @ b.raw.long()
     fx.isa.force(isa)
-    wrapped = fx.matmul(a, b, accumulator=fx.Accumulator(32, overflow="wrap")).raw
+    torch.set_num_threads(threads)
+    with counting(counted):
+        wrapped = fx.matmul(a, b, accumulator=fx.Accumulator(32, overflow="wrap")).raw
+        whole = fx.matmul(a, b).raw
     assert (rows * columns * wrapped.element_size() >= LIMIT) == (rows > 1023 or columns > 512)
     assert torch.equal(wrapped, exact.to(torch.int32))
-    assert torch.equal(fx.matmul(a, b).raw.long(), exact)
+    assert torch.equal(whole.long(), exact)
 
 
 @pytest.mark.parametrize("isa", fx.isa.available()[1:])
-def test_large_carriers_have_every_sum(isa: str) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("counted", [False, True])
+def test_large_carriers_have_every_sum(isa: str, threads: int, counted: bool) -> None:
     form = Format(8, 4)
-    layer = fx.nn.Linear(24, 1024, bias=False, numerics=fx.Numerics(form, form))
-    weight, x = words(1024, 24, 8), words(520, 24, 8)
+    layer = fx.nn.Linear(24, 512, bias=False, numerics=fx.Numerics(form, form))
+    weight, x = words(512, 24, 8), words(1030, 24, 8)
     with torch.no_grad():
         layer.weight.copy_(weight.raw * form.step)
     fx.isa.force(isa)
-    carriers = layer(x.raw * form.step)
+    torch.set_num_threads(threads)
+    with counting(counted):
+        carriers = layer(x.raw * form.step)
     assert torch.equal(carriers.double(), (x.raw.double() @ weight.raw.double().t()) * form.step**2)
 
 
