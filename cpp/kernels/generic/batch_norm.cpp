@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/parallel.hpp"
+#include "kernels/streams.hpp"
 
 namespace fxsim::generic {
 namespace {
@@ -41,12 +42,10 @@ class Blocks {
   std::int64_t pixels_, channels_;
 };
 
-// Whether an image should be written past the cache: it can be, and would not fit there anyway.
+// Whether an image should be written past the cache; an instruction set that cannot takes no notice.
 bool streams(const float* image, std::int64_t pixels, std::int64_t channels) {
-  constexpr std::int64_t kTooLarge = std::int64_t{1} << 20;  // bytes: half of a second-level cache of today
   const std::int64_t pixel_bytes = channels * static_cast<std::int64_t>(sizeof(float));
-  return pixels * pixel_bytes >= kTooLarge && pixel_bytes % isa::kStreamAlignment == 0 &&
-         reinterpret_cast<std::uintptr_t>(image) % isa::kStreamAlignment == 0;
+  return pixel_bytes % isa::kStreamLine == 0 && belongs_past_caches(image, pixels * pixel_bytes);
 }
 
 // Two float32 sums per block and channel.

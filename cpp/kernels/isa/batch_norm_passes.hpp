@@ -17,9 +17,7 @@ struct Normal {
 enum class Masking : std::uint8_t { kNone, kNormal, kOutput };
 
 // Images may be written past the cache, which spares the memory from reading what will be overwritten: with `stream`
-// the address is a multiple of kStreamAlignment bytes, and so is the size of a pixel.
-inline constexpr std::int64_t kStreamAlignment = 64;
-
+// the address is a multiple of kStreamLine bytes (isa.hpp), and so is the size of a pixel.
 struct BatchNormPasses {
   // sums[c], squares[c]: of d and d * d, where d = x - the block's first pixel.
   void (*sum)(const float* x, std::int64_t pixels, std::int64_t channels, float* sums, float* squares);
