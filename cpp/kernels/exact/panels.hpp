@@ -146,16 +146,17 @@ class Panels {
     T* to = reinterpret_cast<T*>(bytes_.data() + panel * limb_bytes_);
     with_integers(o, [&](const auto* data) {
       const auto* from = data + first;
+      using From = std::remove_cvref_t<decltype(*from)>;
+      [[maybe_unused]] const bool has_copies = copies != nullptr && std::endian::native == std::endian::little;
       std::int64_t k = 0;
-      if constexpr (sizeof(T) == 1 && sizeof(*from) == 1) {
-        if (copies != nullptr && magnitudes == nullptr && std::endian::native == std::endian::little) {
+      if constexpr (sizeof(T) == 1 && sizeof(From) == 1) {
+        if (has_copies && magnitudes == nullptr) {
           k = join_rows(*copies, reinterpret_cast<const std::int8_t*>(from), o, count, to, sums);
         }
-      }
-      if constexpr (sizeof(T) == 2 && std::is_signed_v<std::remove_cvref_t<decltype(*from)>> && sizeof(*from) <= 2) {
-        if (copies != nullptr && std::endian::native == std::endian::little) {
-          k = pair_rows(*copies, from, o, count, to, magnitudes);
-        }
+      } else if constexpr (sizeof(T) == 2 && std::is_same_v<From, std::int8_t>) {
+        if (has_copies) k = pair_rows(copies->pair_bytes, from, o, count, to, magnitudes);
+      } else if constexpr (sizeof(T) == 2 && std::is_same_v<From, std::int16_t>) {
+        if (has_copies) k = pair_rows(copies->pair_words, from, o, count, to, magnitudes);
       }
       for (; k + kGroup <= o.depth(); k += kGroup) {
         merge_columns<kGroup>(from + k * o.stride_c, o.stride_c, count, to + k * cols_, sums);
@@ -172,45 +173,44 @@ class Panels {
     });
   }
 
-  // All whole groups; returns how many k they have.
+  // All whole groups of four bytes; returns how many k they have.
   std::int64_t join_rows(const isa::Copies& copies, const std::int8_t* from, const Operand& o, std::int64_t count,
                          std::int8_t* to, std::int64_t* sums) const {
     constexpr std::int64_t kMost = std::int64_t{1} << 20;  // groups whose sums fit 32 bits
     const std::int64_t fours = o.depth() / 4;
-    std::vector<std::int32_t> short_sums(static_cast<std::size_t>(count));
-    for (std::int64_t first = 0; first < fours; first += kMost) {
-      std::fill(short_sums.begin(), short_sums.end(), 0);
-      copies.join_rows(from + 4 * first * o.stride_c, o.stride_c, std::min(kMost, fours - first), count,
-                       reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_, short_sums.data());
-      for (std::size_t j = 0; j < short_sums.size(); ++j) sums[j] += short_sums[j];
-    }
+    add_up(fours, kMost, count, sums, [&](std::int64_t first, std::int64_t groups, std::int32_t* short_sums) {
+      copies.join_rows(from + 4 * first * o.stride_c, o.stride_c, groups, count,
+                       reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_, short_sums);
+    });
     return 4 * fours;
   }
 
+  // The same for groups of two words, with their magnitudes where they are wanted.
   template <class From>
-  std::int64_t pair_rows(const isa::Copies& copies, const From* from, const Operand& o, std::int64_t count,
-                         std::int16_t* to, std::int64_t* magnitudes) const {
-    constexpr std::int64_t kMost = std::int64_t{1} << 14;  // pairs whose magnitudes fit 32 bits
+  std::int64_t pair_rows(const isa::Copies::PairRows<From>& pair, const From* from, const Operand& o,
+                         std::int64_t count, std::int16_t* to, std::int64_t* magnitudes) const {
+    constexpr std::int64_t kMost = std::int64_t{1} << 14;  // groups whose magnitudes fit 32 bits
     const std::int64_t pairs = o.depth() / 2;
-    std::vector<std::int32_t> short_sums(static_cast<std::size_t>(magnitudes == nullptr ? 0 : count));
-    for (std::int64_t first = 0; first < pairs; first += kMost) {
-      std::fill(short_sums.begin(), short_sums.end(), 0);
-      const auto pair = [&](const isa::Copies::PairRows<From>& run) {
-        run(from + 2 * first * o.stride_c, o.stride_c, std::min(kMost, pairs - first), count,
-            reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_,
-            magnitudes == nullptr ? nullptr : short_sums.data());
-      };
-      if constexpr (sizeof(From) == 1) {
-        pair(copies.pair_bytes);
-      } else {
-        pair(copies.pair_words);
-      }
-      for (std::size_t j = 0; j < short_sums.size(); ++j) magnitudes[j] += short_sums[j];
-    }
+    add_up(pairs, kMost, count, magnitudes, [&](std::int64_t first, std::int64_t groups, std::int32_t* short_sums) {
+      pair(from + 2 * first * o.stride_c, o.stride_c, groups, count,
+           reinterpret_cast<std::uint32_t*>(to) + first * cols_, cols_, short_sums);
+    });
     return 2 * pairs;
   }
 
-  // The same for words in several limbs.
+  // Calls f(first, groups, sums) for at most so many groups at a time, whose sums of 32 bits are added to `sums`, if
+  // there are any.
+  template <class F>
+  static void add_up(std::int64_t groups, std::int64_t most, std::int64_t count, std::int64_t* sums, const F& f) {
+    std::vector<std::int32_t> short_sums(static_cast<std::size_t>(sums == nullptr ? 0 : count));
+    for (std::int64_t first = 0; first < groups; first += most) {
+      std::fill(short_sums.begin(), short_sums.end(), 0);
+      f(first, std::min(most, groups - first), sums == nullptr ? nullptr : short_sums.data());
+      for (std::size_t j = 0; j < short_sums.size(); ++j) sums[j] += short_sums[j];
+    }
+  }
+
+  // Such a matrix of words, in several limbs.
   void pack_limbs_of_columns(const Operand& o, const ElementRule& rule, std::int64_t panel) {
     using T = std::int16_t;
     const std::int64_t first = panel * cols_;

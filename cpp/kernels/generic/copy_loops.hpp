@@ -52,15 +52,22 @@ inline void join_row(const std::int8_t* from, std::int64_t apart, std::int64_t c
   }
 }
 
-// Rows that lie far apart are no stream to the processor, so they are asked for in time.
-inline constexpr std::int64_t kRowsAhead = 8;
+// Rows that lie far apart are no stream to the processor, so they are asked for so many groups ahead.
+inline constexpr std::int64_t kGroupsAhead = 8;
+
+template <class T>
+void ask_for_rows(const T* from, std::int64_t apart, std::int64_t rows, std::int64_t count) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + r * apart + i);
+  }
+}
 
 inline void join_rows(const std::int8_t* from, std::int64_t apart, std::int64_t fours, std::int64_t count,
                       std::uint32_t* groups, std::int64_t groups_apart, std::int32_t* sums) {
   for (std::int64_t r = 0; r < fours; ++r) {
     const std::int8_t* four = from + 4 * r * apart;
-    for (std::int64_t q = 0; q < 4 && r + kRowsAhead < fours; ++q)
-      __builtin_prefetch(four + (4 * kRowsAhead + q) * apart);
+    if (r + kGroupsAhead < fours) ask_for_rows(four + 4 * kGroupsAhead * apart, apart, 4, count);
     join_row(four, apart, count, groups + r * groups_apart, sums);
   }
 }
@@ -78,14 +85,11 @@ void pair_row(const T* first, const T* second, std::int64_t count, std::uint32_t
 template <class T>
 void pair_rows(const T* from, std::int64_t apart, std::int64_t pairs, std::int64_t count, std::uint32_t* groups,
                std::int64_t groups_apart, std::int32_t* magnitudes) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);
   const auto pair = magnitudes == nullptr ? &pair_row<false, T> : &pair_row<true, T>;
   for (std::int64_t r = 0; r < pairs; ++r) {
-    const T* first = from + 2 * r * apart;
-    for (std::int64_t q = 0; q < 2 && r + kRowsAhead < pairs; ++q) {
-      for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(first + (2 * kRowsAhead + q) * apart + i);
-    }
-    pair(first, first + apart, count, groups + r * groups_apart, magnitudes);
+    const T* two = from + 2 * r * apart;
+    if (r + kGroupsAhead < pairs) ask_for_rows(two + 2 * kGroupsAhead * apart, apart, 2, count);
+    pair(two, two + apart, count, groups + r * groups_apart, magnitudes);
   }
 }
 
