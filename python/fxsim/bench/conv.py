@@ -2,8 +2,8 @@
 
 ResNet20's nineteen 3x3 convolutions at batch 128 and AlexNet's five at batch 8. Once from words to float32 carriers
 (the product alone), once from float32 to float32 (`fx.nn.Conv2d`: activations are quantized in every call, weights
-once), there also against torch's fake quantization of activations and weights. Layers of images, whose sums are short,
-also against filling their result with a constant: nothing that writes as many floats is faster.
+once), there also against torch's fake quantization of activations and weights. Layers that read images also against
+filling their result with a constant: what writing it takes.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _IMAGE_CHANNELS: Final = 3
 
 
 class Timed(NamedTuple):
-    """The tracks of one layer."""
+    """The tracks of one layer; fill: only if it reads images."""
 
     layer: ConvLayer
     words: Track
     floats: Track
     torch: Track
     fake: Track
-    fill: Track
+    fill: Track | None
 
 
 def run(settings: Settings) -> Outcome:
@@ -59,7 +59,7 @@ def run(settings: Settings) -> Outcome:
         for layer in layers:
             found.append(timed(layer, settings))
             yield row(f"words, {layer.name}", _TORCH, found[-1].words, found[-1].torch, must=must, aim=aim)
-            if layer.channels_in == _IMAGE_CHANNELS:
+            if found[-1].fill is not None:
                 yield row(f"words, {layer.name}", _FILL, found[-1].words, found[-1].fill)
         whole = {name: _sum(found, name) for name in ("words", "floats", "torch", "fake")}
         yield row(f"words, sum of {network}", _TORCH, whole["words"], whole["torch"], must=sum_must, aim=sum_aim)
@@ -78,12 +78,9 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
     require_equal(f"nn.Conv2d, {layer.name}", fixed(x.to_float()), exact)
 
     floats = between_words(x)
-    result = torch.empty_like(exact)
-    contenders: dict[str, Callable[[], object]] = {
-        "words": convolve,
-        "floats": partial(fixed, floats),
-        "fill": partial(result.fill_, 0),
-    }
+    contenders: dict[str, Callable[[], object]] = {"words": convolve, "floats": partial(fixed, floats)}
+    if layer.channels_in == _IMAGE_CHANNELS:
+        contenders["fill"] = partial(torch.empty_like(exact).fill_, 0)
     for layout in LAYOUTS:
         data, weight = in_layout(floats, layout), in_layout(w.to_float(), layout)
         module = torch_module(layer, weight)
@@ -91,7 +88,7 @@ def timed(given: ConvLayer, settings: Settings) -> Timed:
         contenders[f"fake {layout}"] = partial(_faked, module, data)
     tracks = interleaved(contenders, settings)
     torch_best, fake_best = (fastest(tracks[f"{peer} {layout}"] for layout in LAYOUTS) for peer in ("torch", "fake"))
-    return Timed(given, tracks["words"], tracks["floats"], torch_best, fake_best, tracks["fill"])
+    return Timed(given, tracks["words"], tracks["floats"], torch_best, fake_best, tracks.get("fill"))
 
 
 def _faked(module: torch.nn.Conv2d, x: Tensor) -> Tensor:
