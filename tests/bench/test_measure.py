@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,27 @@ def test_all_contenders_run_once_a_round_after_a_warm_up() -> None:
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert [len(tracks[name].seconds) for name in ("a", "b")] == [2, 2]
     assert [len(tracks[name].wall) for name in ("a", "b")] == [2, 2]
+
+
+def test_contenders_called_over_and_over_are_timed_in_their_first_run_and_in_their_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0
+    order: list[str] = []
+
+    def run(name: str) -> None:
+        nonlocal now
+        order.append(name)
+        now += len(order)
+
+    monkeypatch.setattr(time, "thread_time", lambda: now)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    first, last = measure.steadily({name: partial(run, name) for name in "ab"}, Settings(rounds=1))
+    repeats = measure.REPEATS
+    assert order == (["a"] * repeats + ["b"] * repeats) * (1 + measure.WARMUP)
+    warmed_up = 2 * repeats * measure.WARMUP
+    assert (first["a"].seconds, last["a"].seconds) == ((warmed_up + 1,), (warmed_up + repeats,))
+    assert (first["b"].seconds, last["b"].seconds) == ((warmed_up + repeats + 1,), (warmed_up + 2 * repeats,))
 
 
 def test_one_thread_is_timed_by_its_own_clock_and_more_by_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What every benchmark shares: bits checked first, contenders interleaved, ratios of pairs.
 
-All contenders run once a round, one after the other, so that a slow moment of the machine meets every one. A ratio is
+All contenders run in each round, one after the other, so that a slow moment of the machine meets every one. A ratio is
 the median of the rounds' own ratios.
 """
 
@@ -17,6 +17,9 @@ from torch import Tensor
 
 WARMUP: Final = 1
 """Rounds before the first that is timed."""
+
+REPEATS: Final = 5
+"""Runs of a contender in its turn, where it is timed when called over and over; a product at 512 is steady by then."""
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -126,6 +129,20 @@ def interleaved(
                 wall[name].append(ended_wall - begun_wall)
         settings.watch(turn + 1, settings.rounds)
     return {name: Track(tuple(seconds[name]), tuple(wall[name])) for name in contenders}
+
+
+def steadily(
+    contenders: Mapping[Name, Callable[[], object]], settings: Settings
+) -> tuple[dict[Name, Track], dict[Name, Track]]:
+    """What each contender takes right after the others, and what it takes when it is called over and over.
+
+    Each runs REPEATS times in its turn. The first run finds operands, code and memory where the others left them, the
+    last finds them in the caches, as a loop over one product does.
+    """
+    runs = {(name, i): run for name, run in contenders.items() for i in range(REPEATS)}
+    tracks = interleaved(runs, settings)
+    first, last = ({name: tracks[name, i] for name in contenders} for i in (0, REPEATS - 1))
+    return first, last
 
 
 def fastest(tracks: Iterable[Track]) -> Track:
