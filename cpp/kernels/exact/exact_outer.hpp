@@ -145,9 +145,9 @@ class ExactOuter {
       own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
                                                      1, right_layout_.channels, n, slab.first, slab.count);
     }
-    // As many lines as fit the first cache, of the gradients and of the vectors of a window that meet them all; and as
-    // many as their products leave of 32 bits.
-    constexpr std::int64_t kBytes = 28 << 10;
+    // As many lines as fit a first cache of 48 KB, of the gradients and of the vectors of a window that meet them all;
+    // and as many as their products leave of 32 bits. Fewer lines would send the sums to the second cache more often.
+    constexpr std::int64_t kBytes = 44 << 10;
     const std::int64_t width = call_.a.pixels.x;
     const std::int64_t vector_bytes = std::int64_t{outer_.vectors} * outer_.lanes * 4;
     const std::int64_t met = std::min(right_layout_.y.mul * right_layout_.row_bytes, width * vector_bytes);
