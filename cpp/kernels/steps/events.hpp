@@ -27,7 +27,8 @@ class Outputs {
         kernels_(kernels),
         registers_(call),
         add_bias_(call.bias != nullptr && !registers_.has_preload),
-        plain_(!add_bias_ && !call.output_rounds && fits(call)) {}
+        plain_(!add_bias_ && !call.output_rounds && fits(call)),
+        step_(std::ldexp(1.0, -call.output.format.fl)) {}
 
   const generic::Registers<I>& registers() const { return registers_; }
 
@@ -43,10 +44,7 @@ class Outputs {
 
   template <class T>
   void finish(const Tile& tile, const T* held, std::int64_t stride, Events& events) {
-    if (plain_) {
-      for (std::int64_t i = 0; i < tile.rows; ++i) store_row(tile, i, held + i * stride);
-      return;
-    }
+    if (plain_) return store(tile, held, stride);
     values_.resize(static_cast<std::size_t>(tile.size()));
     scratch_.reserve(tile.size());
     for (std::int64_t i = 0; i < tile.rows; ++i) {
@@ -69,28 +67,30 @@ class Outputs {
   }
 
   template <class T>
-  void store_row(const Tile& tile, std::int64_t row, const T* held) const {
+  void store(const Tile& tile, const T* held, std::int64_t stride) const {
     const MutableMatrix& out = call_.out;
-    const std::int64_t at = (tile.m0 + row) * out.row_stride + tile.n0 * out.col_stride;
-    const double step = std::ldexp(1.0, -call_.output.format.fl);
     with_storage(out.storage, out.data, [&](const auto* data) {
-      auto* to = const_cast<std::remove_const_t<std::remove_pointer_t<decltype(data)>>*>(data) + at;
-      if constexpr (std::is_same_v<std::remove_pointer_t<decltype(to)>, T>) {
-        if (out.col_stride == 1) return void(std::copy_n(held, tile.cols, to));
-      }
-      if (out.col_stride == 1) {
-        for (std::int64_t j = 0; j < tile.cols; ++j) store_element(held[j], step, to[j]);
-      } else {
-        for (std::int64_t j = 0; j < tile.cols; ++j) store_element(held[j], step, to[j * out.col_stride]);
-      }
+      using Element = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+      auto* to = const_cast<Element*>(data) + tile.m0 * out.row_stride + tile.n0 * out.col_stride;
+      for (std::int64_t i = 0; i < tile.rows; ++i) store_row(held + i * stride, tile.cols, to + i * out.row_stride);
     });
+  }
+
+  template <class T, class Element>
+  void store_row(const T* held, std::int64_t cols, Element* to) const {
+    const std::int64_t apart = call_.out.col_stride;
+    if (apart == 1) {
+      for (std::int64_t j = 0; j < cols; ++j) store_element(held[j], to[j]);
+    } else {
+      for (std::int64_t j = 0; j < cols; ++j) store_element(held[j], to[j * apart]);
+    }
   }
 
   // A register of 24 bits times a power of two is exact in single precision.
   template <class T, class Element>
-  static void store_element(T held, double step, Element& to) {
+  void store_element(T held, Element& to) const {
     if constexpr (std::is_floating_point_v<Element>) {
-      to = static_cast<Element>(held) * static_cast<Element>(step);
+      to = static_cast<Element>(held) * static_cast<Element>(step_);
     } else {
       to = static_cast<Element>(held);
     }
@@ -101,6 +101,7 @@ class Outputs {
   generic::Registers<I> registers_;
   bool add_bias_;
   bool plain_;
+  double step_;  // of a carrier
   std::vector<I> values_;
   Scratch scratch_;
 };
