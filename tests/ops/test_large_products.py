@@ -11,7 +11,7 @@ import fxsim as fx
 from fxsim.formats import Format
 from fxsim.ops import keep
 
-LIMIT = 2 << 20
+LIMIT = 1 << 20
 """Bytes from which on results go past the caches."""
 
 
@@ -39,7 +39,7 @@ def words(rows: int, columns: int, bits: int) -> fx.FixedTensor:
         pytest.param(1024, 528, id="rows of whole lines, a panel that is not full"),
         pytest.param(1024, 520, id="rows that end within a line"),
         pytest.param(512, 1040, id="more columns than rows"),
-        pytest.param(1023, 512, id="a row less than goes past the caches"),
+        pytest.param(511, 512, id="a row less than goes past the caches"),
     ],
 )
 def test_large_results_have_every_sum(
@@ -52,9 +52,40 @@ def test_large_results_have_every_sum(
     with counting(counted):
         wrapped = fx.matmul(a, b, accumulator=fx.Accumulator(32, overflow="wrap")).raw
         whole = fx.matmul(a, b).raw
-    assert (rows * columns * wrapped.element_size() >= LIMIT) == (rows > 1023 or columns > 512)
+    assert (rows * columns * wrapped.element_size() >= LIMIT) == (rows > 511)
     assert torch.equal(wrapped, exact.to(torch.int32))
     assert torch.equal(whole.long(), exact)
+
+
+def clamped(a: torch.Tensor, b: torch.Tensor, bits: int) -> torch.Tensor:
+    """Sums of a (m, k) @ b (k, n) that are kept within so many bits after every step."""
+    form = Format(bits, 0)
+    held = torch.zeros((a.shape[0], b.shape[1]), dtype=torch.int64)
+    for k in range(a.shape[1]):
+        held = (held + a[:, k, None].long() * b[k].long()).clamp(form.raw_min, form.raw_max)
+    return held
+
+
+@pytest.mark.parametrize("isa", fx.isa.available()[1:])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bits", [15, 16, 20])
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        pytest.param(519, 512, id="rows of whole lines"),
+        pytest.param(512, 528, id="a group of columns that is not full"),
+        pytest.param(512, 520, id="rows that end within a line"),
+    ],
+)
+def test_large_results_are_clamped_after_every_step(isa: str, threads: int, bits: int, rows: int, columns: int) -> None:
+    a, b = words(rows, 9, 8), words(9, columns, 8)
+    expected = clamped(a.raw, b.raw, bits)
+    assert torch.equal(expected, a.raw.long() @ b.raw.long()) == (bits == 20)
+    fx.isa.force(isa)
+    torch.set_num_threads(threads)
+    result = fx.matmul(a, b, accumulator=fx.Accumulator(bits)).raw
+    assert rows * columns * torch.int32.itemsize >= LIMIT
+    assert torch.equal(result.long(), expected)
 
 
 @pytest.mark.parametrize("isa", fx.isa.available()[1:])

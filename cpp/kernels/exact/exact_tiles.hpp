@@ -119,15 +119,14 @@ class ExactTiles : private TilePlan {
            (out.storage == Storage::kFloat32 || out.storage == Storage::kInt32);
   }
 
-  // Whole tiles go past the caches where they are whole lines of a matrix that the second cache would not hold. An
-  // image's pixels have fewer macs, and who reads it next would miss it in the third.
+  // Whole tiles go past the caches where they are whole lines of a matrix that would drive its operands out of the
+  // second one. An image's pixels have fewer macs, and who reads it next would miss it in the third.
   isa::Reach reach() const {
     const MutableMatrix& out = call_.out;
     const std::int64_t row_bytes = pixel_stride() * static_cast<std::int64_t>(element_bytes(out.storage));
     const std::int64_t tile_bytes = width_->cols * static_cast<std::int64_t>(sizeof(std::int32_t));
     const bool past = !image_form_ && call_.clear == nullptr && row_bytes % isa::kStreamLine == 0 &&
-                      tile_bytes % isa::kStreamLine == 0 &&
-                      streams(kernels_, out.data, pixels_.rows() * row_bytes, 2 * kTooLarge);
+                      tile_bytes % isa::kStreamLine == 0 && streams(kernels_, out.data, pixels_.rows() * row_bytes);
     return past ? isa::Reach::kPast : isa::Reach::kFar;
   }
 

@@ -10,6 +10,7 @@
 
 #include "kernels/generic/finish.hpp"
 #include "kernels/generic/sequence.hpp"
+#include "kernels/streams.hpp"
 #include "kernels/tasks.hpp"
 
 namespace fxsim::steps {
@@ -28,6 +29,7 @@ class Outputs {
         registers_(call),
         add_bias_(call.bias != nullptr && !registers_.has_preload),
         plain_(!add_bias_ && !call.output_rounds && fits(call)),
+        past_(plain_ && call.out.col_stride == 1 && streams(kernels, call.out.data, bytes_of(call.out))),
         step_(std::ldexp(1.0, -call.output.format.fl)) {}
 
   const generic::Registers<I>& registers() const { return registers_; }
@@ -66,6 +68,10 @@ class Outputs {
            out.fl >= -100;
   }
 
+  static std::int64_t bytes_of(const MutableMatrix& out) {
+    return out.rows * out.cols * static_cast<std::int64_t>(element_bytes(out.storage));
+  }
+
   template <class T>
   void store(const Tile& tile, const T* held, std::int64_t stride) const {
     const MutableMatrix& out = call_.out;
@@ -74,16 +80,28 @@ class Outputs {
       auto* to = const_cast<Element*>(data) + tile.m0 * out.row_stride + tile.n0 * out.col_stride;
       for (std::int64_t i = 0; i < tile.rows; ++i) store_row(held + i * stride, tile.cols, to + i * out.row_stride);
     });
+    if (past_) kernels_.streaming->end();
   }
 
   template <class T, class Element>
   void store_row(const T* held, std::int64_t cols, Element* to) const {
+    if constexpr (std::is_same_v<T, Element> && std::is_integral_v<T>) {
+      if (past_ && are_lines(held, cols) && are_lines(to, cols)) {
+        return kernels_.streaming->lines(held, cols * static_cast<std::int64_t>(sizeof(T)), to);
+      }
+    }
     const std::int64_t apart = call_.out.col_stride;
     if (apart == 1) {
       for (std::int64_t j = 0; j < cols; ++j) store_element(held[j], to[j]);
     } else {
       for (std::int64_t j = 0; j < cols; ++j) store_element(held[j], to[j * apart]);
     }
+  }
+
+  template <class T>
+  static bool are_lines(const T* from, std::int64_t count) {
+    const auto bytes = static_cast<std::uintptr_t>(count) * sizeof(T);
+    return (reinterpret_cast<std::uintptr_t>(from) | bytes) % isa::kStreamLine == 0;
   }
 
   // A register of 24 bits times a power of two is exact in single precision.
@@ -101,6 +119,7 @@ class Outputs {
   generic::Registers<I> registers_;
   bool add_bias_;
   bool plain_;
+  bool past_;    // the caches
   double step_;  // of a carrier
   std::vector<I> values_;
   Scratch scratch_;
