@@ -200,7 +200,8 @@ class ByteGemm {
       return overflows;
     }
     const std::int64_t length = kBlocks[level];
-    const ByteColumns::Group& group = columns_.group(g);
+    const ByteColumns::Group& group = columns_.group(g, level);
+    work.rows.norms.take_roots(level);
     std::int64_t failed = 0, tried = 0;
     for (std::int64_t from = k; from < end; from += length) {
       const std::int64_t b = from / length;

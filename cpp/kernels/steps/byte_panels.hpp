@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <mutex>
 #include <vector>
 
 #include "kernels/generic/gather.hpp"
@@ -39,27 +40,31 @@ class Norms {
   void resize(std::int64_t rows, std::int64_t depth) {
     rows_ = rows;
     squares_.assign(static_cast<std::size_t>(rows * ceil_div(depth, kShortest)), 0);
+    for (std::vector<std::int32_t>& norms : norms_) norms.clear();
   }
 
   // Sums of squares over the shortest blocks, of all rows side by side.
   std::int32_t* squares() { return squares_.data(); }
   std::int64_t rows() const { return rows_; }
 
-  void finish() {
-    const std::int64_t count = rows_ == 0 ? 0 : static_cast<std::int64_t>(squares_.size()) / rows_;
+  // Once all squares are there.
+  void find_longest() {
     std::int64_t most = 0;
     for (std::int64_t r = 0; r < rows_; ++r) {
       std::int64_t all = 0;
-      for (std::int64_t b = 0; b < count; ++b) all += squares_[static_cast<std::size_t>(b * rows_ + r)];
+      for (std::int64_t b = 0; b < blocks(); ++b) all += squares_[static_cast<std::size_t>(b * rows_ + r)];
       most = std::max(most, all);
     }
     longest_ = root_above(most);
-    for (std::size_t level = 0; level < kBlocks.size(); ++level) {
-      const std::int64_t together = kBlocks[level] / kShortest;
-      norms_[level].resize(static_cast<std::size_t>(ceil_div(count, together) * rows_));
-      for (std::int64_t b = 0; b < count; b += together) {
-        roots_above(b, std::min(b + together, count), norms_[level].data() + b / together * rows_);
-      }
+  }
+
+  // To be called before norms of blocks of this length are asked for.
+  void take_roots(std::size_t level) {
+    if (!norms_[level].empty()) return;
+    const std::int64_t together = kBlocks[level] / kShortest;
+    norms_[level].resize(static_cast<std::size_t>(ceil_div(blocks(), together) * rows_));
+    for (std::int64_t b = 0; b < blocks(); b += together) {
+      roots_above(b, std::min(b + together, blocks()), norms_[level].data() + b / together * rows_);
     }
   }
 
@@ -68,6 +73,8 @@ class Norms {
   std::int64_t longest() const { return longest_; }  // over all k, of all rows
 
  private:
+  std::int64_t blocks() const { return rows_ == 0 ? 0 : static_cast<std::int64_t>(squares_.size()) / rows_; }
+
   // The integers next above the roots. A sum of 256 squares of bytes is below 2^24, so that it and the square of the
   // truncated root are exact in single precision, whose root is at most one step from an integer above the true one.
   void roots_above(std::int64_t first, std::int64_t last, std::int32_t* roots) const {
@@ -109,7 +116,7 @@ class ByteRows {
       const auto count = static_cast<std::int64_t>(bytes_.size());
       for (std::int64_t at = 0; at < count; ++at) bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ 0x80);
     }
-    norms.finish();
+    norms.find_longest();
     words_.clear();
   }
 
@@ -145,44 +152,55 @@ class ByteColumns {
     depth_ = quad_depth(o.depth());
     const std::int64_t groups = ceil_div(o.rows(), width);
     bytes_.resize(static_cast<std::size_t>(groups * width * depth_));
-    groups_.resize(static_cast<std::size_t>(groups));
-    parallel_for(groups, [&](std::int64_t g) { fill_group(o, steps, copies, g, rows_are_higher ? 128 : 0); });
+    groups_ = std::vector<Group>(static_cast<std::size_t>(groups));
+    higher_ = rows_are_higher ? 128 : 0;
+    parallel_for(groups, [&](std::int64_t g) { fill_group(o, steps, copies, g); });
   }
 
   struct Group {
     Norms norms;
     std::array<LineVector<std::int32_t>, kBlocks.size()> compensation;
     LineVector<std::int32_t> whole_compensation;  // over all k, mod 2^32
+    std::vector<std::int32_t> sums;               // over the shortest blocks
+    std::array<std::once_flag, kBlocks.size()> made;
   };
 
   std::int64_t groups() const { return static_cast<std::int64_t>(groups_.size()); }
   const Group& group(std::int64_t g) const { return groups_[static_cast<std::size_t>(g)]; }
+
+  // The same with what blocks of this length need, made when a thread first asks for it.
+  const Group& group(std::int64_t g, std::size_t level) {
+    Group& group = groups_[static_cast<std::size_t>(g)];
+    std::call_once(group.made[level], [&] { make_level(group, level); });
+    return group;
+  }
   const std::byte* at(std::int64_t g, std::int64_t k) const { return bytes_.data() + (g * depth_ + k) * width_; }
 
  private:
-  void fill_group(const Operand& o, const isa::WordSteps& steps, const isa::Copies* copies, std::int64_t g,
-                  std::int32_t higher) {
+  void fill_group(const Operand& o, const isa::WordSteps& steps, const isa::Copies* copies, std::int64_t g) {
     Group& group = groups_[static_cast<std::size_t>(g)];
     group.norms.resize(width_, o.depth());
     const std::int64_t blocks = ceil_div(o.depth(), kShortest);
-    std::vector<std::int32_t> sums(static_cast<std::size_t>(blocks * width_), 0);
+    group.sums.assign(static_cast<std::size_t>(blocks * width_), 0);
     const bool whole = (g + 1) * width_ <= o.rows() && o.depth() % 4 == 0;
     if (copies != nullptr && whole && o.storage == Storage::kInt8 && is_matrix(o) && o.stride_n == 1) {
-      join_group(o, steps, *copies, g, group.norms.squares(), sums.data());
+      join_group(o, steps, *copies, g, group.norms.squares(), group.sums.data());
     } else {
-      gather_group(o, steps, g, group.norms.squares(), sums.data());
+      gather_group(o, steps, g, group.norms.squares(), group.sums.data());
     }
-    group.norms.finish();
+    group.norms.find_longest();
     group.whole_compensation.assign(static_cast<std::size_t>(width_), 0);
+    for (std::int64_t b = 0; b < blocks; ++b)
+      add_scaled(group.sums.data() + b * width_, group.whole_compensation.data());
+  }
+
+  void make_level(Group& group, std::size_t level) const {
+    group.norms.take_roots(level);
+    const std::int64_t together = kBlocks[level] / kShortest;
+    const std::int64_t blocks = std::ssize(group.sums) / width_;
+    group.compensation[level].assign(static_cast<std::size_t>(ceil_div(blocks, together) * width_), 0);
     for (std::int64_t b = 0; b < blocks; ++b) {
-      add_scaled(sums.data() + b * width_, higher, group.whole_compensation.data());
-    }
-    for (std::size_t level = 0; level < kBlocks.size(); ++level) {
-      const std::int64_t together = kBlocks[level] / kShortest;
-      group.compensation[level].assign(static_cast<std::size_t>(ceil_div(blocks, together) * width_), 0);
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        add_scaled(sums.data() + b * width_, higher, group.compensation[level].data() + b / together * width_);
-      }
+      add_scaled(group.sums.data() + b * width_, group.compensation[level].data() + b / together * width_);
     }
   }
 
@@ -217,16 +235,17 @@ class ByteColumns {
     }
   }
 
-  void add_scaled(const std::int32_t* sums, std::int32_t scale, std::int32_t* to) const {
+  void add_scaled(const std::int32_t* sums, std::int32_t* to) const {
     for (std::int64_t c = 0; c < width_; ++c) {
-      to[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(to[c]) +
-                                        static_cast<std::uint32_t>(sums[c]) * static_cast<std::uint32_t>(scale));
+      to[c] =
+          static_cast<std::int32_t>(static_cast<std::uint32_t>(to[c]) + static_cast<std::uint32_t>(sums[c]) * higher_);
     }
   }
 
   LineVector<std::byte> bytes_;
   std::vector<Group> groups_;
   std::int64_t width_ = 1, depth_ = 0;
+  std::uint32_t higher_ = 0;  // by how much rows are stored higher than they are
 };
 
 }  // namespace fxsim::steps
