@@ -1,8 +1,5 @@
 // The product of a wgrad: k runs over the pixels of the batch. Both operands are copied with their images interleaved,
 // and outer products of a pixel's gradients and the window under it are summed over all pixels.
-//
-// Stored elements may be moved by offsets: s = value + o. With sums over all k, of which there are `count`,
-//   sum((l - ol) * (r - or)) = sum(l * r) - or * sum(l) - ol * sum(r) + ol * or * count.
 #pragma once
 
 #include <algorithm>
@@ -17,6 +14,7 @@
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
 #include "kernels/exact/layout.hpp"
+#include "kernels/exact/outer_join.hpp"
 #include "kernels/exact/outer_sums.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/scheme.hpp"
@@ -49,8 +47,7 @@ class ExactOuter {
         left_layout_(layout_of(call.a)),
         right_layout_(layout_of(call.b)),
         window_(plan_runs(right_layout_, right_layout_.y.classes[0], right_layout_.x.classes[0], call.b.taps.x)),
-        left_groups_(ceil_div(call.a.taps.c, outer_.rows) * outer_.rows),
-        channels_(left_groups_ * scheme_.columns.limbs.count) {
+        left_groups_(ceil_div(call.a.taps.c, outer_.rows) * outer_.rows) {
     const std::int64_t words = window_.taps_a_run * window_.channels;
     for (std::int64_t run = 0; run < window_.runs(); ++run) {
       for (std::int64_t word = 0; word < words; word += outer_.lanes) {
@@ -59,6 +56,11 @@ class ExactOuter {
     }
     own_vectors_ = vectors_.size();
     while (vectors_.size() % static_cast<std::size_t>(outer_.vectors) != 0) vectors_.push_back(vectors_.back());
+    place_ = {.rows = outer_.rows,
+              .size = std::int64_t{outer_.vectors} * outer_.lanes,
+              .groups = static_cast<std::int64_t>(vectors_.size()) / outer_.vectors,
+              .limb_channels = left_groups_,
+              .channels = left_groups_ * scheme_.columns.limbs.count};
   }
 
   Events run() {
@@ -102,12 +104,6 @@ class ExactOuter {
     return layout;
   }
 
-  std::int64_t vector_groups() const { return static_cast<std::int64_t>(vectors_.size()) / outer_.vectors; }
-  std::int64_t tile_size() const { return std::int64_t{outer_.rows} * outer_.vectors * outer_.lanes; }
-  std::int64_t tile_at(std::int64_t limb, std::int64_t group, std::int64_t rows) const {
-    return ((limb * vector_groups() + group) * (channels_ / outer_.rows) + rows) * tile_size();
-  }
-
   std::unique_ptr<Partial> take_partial() {
     const std::lock_guard lock(mutex_);
     if (!partials_.empty()) {
@@ -116,17 +112,17 @@ class ExactOuter {
       return last;
     }
     const auto limbs = static_cast<std::size_t>(scheme_.image.limbs.count);
-    const auto size = static_cast<std::size_t>(tile_at(scheme_.image.limbs.count, 0, 0));
+    const auto size = static_cast<std::size_t>(place_.tile(scheme_.image.limbs.count, 0, 0));
     const auto rights = limbs * vectors_.size() * static_cast<std::size_t>(outer_.lanes);
     return std::unique_ptr<Partial>(new Partial{
-        {}, std::vector<Interleaved>(limbs), {size, static_cast<std::size_t>(channels_ + outer_.lanes), rights}});
+        {}, std::vector<Interleaved>(limbs), {size, static_cast<std::size_t>(place_.channels + outer_.lanes), rights}});
   }
 
   std::int64_t images_together() const { return 4 / scheme_.tiles->element_bytes; }
 
   std::vector<Slab> image_slabs(std::int64_t images) const {
-    const std::int64_t line_bytes =
-        right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count + call_.a.pixels.x * channels_ * 4;
+    const std::int64_t line_bytes = right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count +
+                                    call_.a.pixels.x * place_.channels * 4;
     return cut_slabs(ceil_div(images, images_together()), call_.a.pixels.y, line_bytes, INT32_MAX);
   }
 
@@ -176,11 +172,11 @@ class ExactOuter {
       call.right_step = right_layout_.x.mul * image.pixel_bytes();
       call.right_line = right_layout_.y.mul * image.row_bytes();
       call.right = image.data() + line * call.right_line + x * call.right_step;
-      for (std::int64_t group = 0; group < vector_groups(); ++group) {
+      for (std::int64_t group = 0; group < place_.groups; ++group) {
         call.vectors = vectors_.data() + group * outer_.vectors;
-        for (std::int64_t rows = 0; rows < channels_ / outer_.rows; ++rows) {
+        for (std::int64_t rows = 0; rows < place_.channels / outer_.rows; ++rows) {
           call.left = left + rows * outer_.rows * 4;
-          call.sums = own.sums.tile(tile_at(limb, group, rows));
+          call.sums = own.sums.tile(place_.tile(limb, group, rows));
           outer_.run(call);
         }
       }
@@ -207,48 +203,26 @@ class ExactOuter {
     }
     if (scheme_.image.offset != 0) {
       call.right = nullptr;
-      for (std::int64_t c = 0; c < channels_; c += outer_.lanes) {
+      for (std::int64_t c = 0; c < place_.channels; c += outer_.lanes) {
         call.left = left + c * 4;
         add(own.left.data() + c);
       }
     }
   }
 
-  // One channel's outputs, vector after vector: limbs added up, offsets taken off.
-  void join(const OuterSums& all, std::int64_t channel, std::vector<std::uint64_t>& values) const {
-    const std::int64_t size = std::int64_t{outer_.vectors} * outer_.lanes;
-    values.assign(vectors_.size() * static_cast<std::size_t>(outer_.lanes), 0);
-    for (int right = 0; right < scheme_.image.limbs.count; ++right) {
-      for (int left = 0; left < scheme_.columns.limbs.count; ++left) {
-        const std::int64_t row = left * left_groups_ + channel;
-        const std::int64_t right_offset = scheme_.image.stored_zero(right);
-        const std::int64_t left_offset = scheme_.columns.stored_zero(left);
-        const int shift = scheme_.image.limbs.shift(right) + scheme_.columns.limbs.shift(left);
-        for (std::int64_t group = 0; group < vector_groups(); ++group) {
-          const std::int64_t at = tile_at(right, group, row / outer_.rows) + row % outer_.rows * size;
-          all.add_to(at, size, shift, values.data() + group * size, kernels_);
-        }
-        std::int64_t common = left_offset * right_offset * all.count();
-        if (right_offset != 0) common -= right_offset * all.left[static_cast<std::size_t>(row)];
-        const auto every = static_cast<std::uint64_t>(common) << shift;
-        for (std::uint64_t& value : values) value += every;
-        if (left_offset == 0) continue;
-        const auto times = static_cast<std::uint64_t>(left_offset) << shift;
-        for (std::size_t i = 0; i < values.size(); ++i) values[i] -= times * static_cast<std::uint64_t>(all.right[i]);
-      }
-    }
-  }
-
-  // Calls f(column, sums, count) for every tap of a channel's outputs.
+  // Calls f(column, sums, count) for a channel's outputs, taps that are neighbours together.
   template <class F>
-  void for_taps(const std::vector<std::uint64_t>& joined, const F& f) const {
+  void for_taps(const std::int64_t* sums, const F& f) const {
     const std::int64_t words = window_.taps_a_run * window_.channels;
     const std::int64_t pitch = ceil_div(words, std::int64_t{outer_.lanes}) * outer_.lanes;
-    const auto* sums = reinterpret_cast<const std::int64_t*>(joined.data());
     for (std::int64_t run = 0; run < window_.runs(); ++run) {
-      for (std::int64_t tap = 0; tap < window_.taps_a_run; ++tap) {
-        const std::int64_t column = window_.taps[static_cast<std::size_t>(run * window_.taps_a_run + tap)];
-        f(column, sums + run * pitch + tap * window_.channels, window_.channels);
+      const auto column = [&](std::int64_t tap) {
+        return window_.taps[static_cast<std::size_t>(run * window_.taps_a_run + tap)];
+      };
+      for (std::int64_t tap = 0, next = 0; tap < window_.taps_a_run; tap = next) {
+        do ++next;
+        while (next < window_.taps_a_run && column(next) == column(tap) + (next - tap) * window_.channels);
+        f(column(tap), sums + run * pitch + tap * window_.channels, (next - tap) * window_.channels);
       }
     }
   }
@@ -256,11 +230,10 @@ class ExactOuter {
   Events finish(const OuterSums& all) {
     Events events;
     const MutableMatrix& out = call_.out;
-    std::vector<std::uint64_t> joined;
+    OuterJoin join(all, place_, scheme_, kernels_);
     if (is_sum_itself(call_, sum_bound_of_formats(call_.a.depth(), call_.a.format, call_.b.format))) {
       for (std::int64_t channel = 0; channel < out.rows; ++channel) {
-        join(all, channel, joined);
-        for_taps(joined, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+        for_taps(join.channel(channel), [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
           const std::int64_t at = channel * out.row_stride + column * out.col_stride;
           events.inexact_carriers +=
               generic::store(sums, count, call_.output.format.fl, out.data, out.storage, at, out.col_stride);
@@ -272,8 +245,7 @@ class ExactOuter {
     std::vector<I> values(static_cast<std::size_t>(out.cols));
     scratch.reserve(out.cols);
     for (std::int64_t channel = 0; channel < out.rows; ++channel) {
-      join(all, channel, joined);
-      for_taps(joined, [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
+      for_taps(join.channel(channel), [&](std::int64_t column, const std::int64_t* sums, std::int64_t count) {
         std::transform(sums, sums + count, values.begin() + column,
                        [](std::int64_t sum) { return static_cast<I>(sum); });
       });
@@ -290,7 +262,7 @@ class ExactOuter {
   ImageLayout left_layout_, right_layout_;
   RunPlan window_;
   std::int64_t left_groups_;  // channels of one limb, padded to whole tiles
-  std::int64_t channels_;     // of all limbs
+  OuterPlace place_;
   std::vector<std::int64_t> vectors_;
   std::size_t own_vectors_ = 0;  // without those that fill up the last group
   std::mutex mutex_;
