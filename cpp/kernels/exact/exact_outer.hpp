@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/exact/ahead.hpp"
 #include "kernels/exact/by_images.hpp"
 #include "kernels/exact/extent.hpp"
 #include "kernels/exact/interleave.hpp"
@@ -66,7 +67,8 @@ class ExactOuter {
   Events run() {
     const std::vector<Slab> slabs = image_slabs(call_.a.pixels.n);
     parallel_for(static_cast<std::int64_t>(slabs.size()), [&](std::int64_t s) {
-      run_some(std::span(slabs).subspan(static_cast<std::size_t>(s), 1), Words(call_.a, 0));
+      const std::size_t own = static_cast<std::size_t>(s), left = slabs.size() - own;
+      run_some(std::span(slabs).subspan(own, std::min<std::size_t>(left, 2)), 1, Words(call_.a, 0));
     });
     return finish();
   }
@@ -75,9 +77,10 @@ class ExactOuter {
   bool may_run_images() const { return call_.a.format.wl <= 8 || scheme_.tiles == kernels_.bytes; }
 
   void run_images(std::int64_t first, std::int64_t count, const void* words) {
-    std::vector<Slab> slabs = image_slabs(count);
+    const std::int64_t left = call_.a.pixels.n - first;
+    std::vector<Slab> slabs = image_slabs(std::min(left, count + images_together()));
     for (Slab& slab : slabs) slab.n += first / images_together();
-    run_some(slabs, Words(call_.a, first, words));
+    run_some(slabs, image_slabs(count).size(), Words(call_.a, first, words));
   }
 
   // The result of all slabs that were run.
@@ -95,6 +98,7 @@ class ExactOuter {
     Interleaved left;
     std::vector<Interleaved> right;
     OuterSums sums;
+    Ahead ahead = {};
   };
 
   ImageLayout layout_of(const Operand& o) const {
@@ -126,11 +130,23 @@ class ExactOuter {
     return cut_slabs(ceil_div(images, images_together()), call_.a.pixels.y, line_bytes, INT32_MAX);
   }
 
-  void run_some(std::span<const Slab> slabs, const Words& words) {
+  // The first `count` slabs; one more tells what comes after them.
+  void run_some(std::span<const Slab> slabs, std::size_t count, const Words& words) {
     std::unique_ptr<Partial> partial = take_partial();
-    for (const Slab& slab : slabs) run_slab(slab, words, *partial);
+    for (std::size_t i = 0; i < count; ++i) {
+      partial->ahead.clear();
+      if (i + 1 < slabs.size()) ask_for(slabs[i + 1], words, partial->ahead);
+      run_slab(slabs[i], words, *partial);
+    }
     const std::lock_guard lock(mutex_);
     partials_.push_back(std::move(partial));
+  }
+
+  // Words that were made for this call are in the caches already.
+  void ask_for(const Slab& slab, const Words& words, Ahead& ahead) const {
+    const std::int64_t images = images_together(), n = slab.n * images, lines = right_layout_.y.mul;
+    ahead.add(call_.b, n, images, slab.first * lines, slab.count * lines);
+    if (words.operand.data == call_.a.data) ahead.add(call_.a, n, images, slab.first, slab.count);
   }
 
   void run_slab(const Slab& slab, const Words& words, Partial& own) const {
@@ -177,6 +193,7 @@ class ExactOuter {
         for (std::int64_t rows = 0; rows < place_.channels / outer_.rows; ++rows) {
           call.left = left + rows * outer_.rows * 4;
           call.sums = own.sums.tile(place_.tile(limb, group, rows));
+          own.ahead.give(call);
           outer_.run(call);
         }
       }

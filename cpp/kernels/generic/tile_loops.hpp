@@ -221,10 +221,13 @@ void run_outer(const OuterCall& call) {
   }
   std::int64_t vectors[kVectors];
   for (int j = 0; j < kVectors; ++j) vectors[j] = call.vectors[j];
+  const std::byte* ahead = call.ahead;
   for (std::int64_t line = 0; line < call.lines; ++line) {
     const std::byte* left = call.left + line * call.left_line;
     const std::byte* right = call.right + line * call.right_line;
     for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
+      __builtin_prefetch(ahead, 0, 2);  // into the second cache
+      ahead += call.ahead_step;
       Vector vector[kVectors];
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) vector[j] = Ops::load(right + vectors[j]);

@@ -65,6 +65,10 @@ struct OuterCall {
   std::int64_t pixels = 0;                     // of a line
   std::int64_t lines = 0;
   std::int32_t* sums = nullptr;  // rows x vectors x lanes
+
+  // Asked for from memory, a line of 64 bytes a pixel.
+  const std::byte* ahead = nullptr;
+  std::int64_t ahead_step = 0;
 };
 
 using OuterRun = void (*)(const OuterCall&);
