@@ -3,6 +3,7 @@
 #include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx512_common.hpp"
+#include "kernels/isa/avx512_copies.hpp"
 #include "kernels/isa/isa.hpp"
 #include "kernels/steps/run_ops_avx512.hpp"
 #include "kernels/steps/word_loops.hpp"
@@ -65,7 +66,7 @@ constexpr Tiles kBytes{
                with_band<ByteOps, 16, 1>(
                    TileRows<ByteOps, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>::kWidth)},
     .outer = make_outer<ByteOps, 8, 3>(),
-    .copies = &kCopies,
+    .copies = &kCopiesByLanes,
 };
 
 }  // namespace
