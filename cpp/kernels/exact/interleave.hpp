@@ -101,9 +101,11 @@ class Interleaved {
     }
     if constexpr (std::is_same_v<From, std::int16_t> && sizeof(T) == 1) {
       const From* line = data + n * o.stride_n + at_y * o.stride_y + (layout.x.lowest + left) * o.stride_x;
-      for (std::int64_t x = 0; two_bytes && x < inside; ++x) {
+      const std::int64_t together = o.stride_x == layout.channels ? inside : 1;  // pixels without a gap
+      for (std::int64_t x = 0; two_bytes && x < inside; x += together) {
         auto* low = reinterpret_cast<std::uint32_t*>(to + (left + x) * pixel_bytes_);
-        copies_->split(line + x * o.stride_x, o.stride_n, layout.channels, low, low + limb_groups_);
+        copies_->split(line + x * o.stride_x, o.stride_n, layout.channels, together, low, low + limb_groups_,
+                       pixel_bytes_ / 4);
       }
     }
   }

@@ -26,8 +26,8 @@ inline void join_bytes(const std::uint8_t* __restrict from, std::int64_t apart, 
   }
 }
 
-inline void split_words(const std::int16_t* __restrict from, std::int64_t apart, std::int64_t count,
-                        std::uint32_t* __restrict low, std::uint32_t* __restrict high) {
+inline void split_pixel(const std::int16_t* from, std::int64_t apart, std::int64_t count, std::uint32_t* __restrict low,
+                        std::uint32_t* __restrict high) {
   const auto* first = reinterpret_cast<const std::uint16_t*>(from);
   const auto* second = first + apart;
   const auto* third = second + apart;
@@ -36,6 +36,13 @@ inline void split_words(const std::int16_t* __restrict from, std::int64_t apart,
     const std::uint32_t a = first[i], b = second[i], c = third[i], d = fourth[i];
     low[i] = ((a & 0xFF) | (b & 0xFF) << 8 | (c & 0xFF) << 16 | d << 24) ^ 0x80808080;
     high[i] = a >> 8 | (b & 0xFF00) | (c & 0xFF00) << 8 | (d & 0xFF00) << 16;
+  }
+}
+
+inline void split_words(const std::int16_t* from, std::int64_t apart, std::int64_t channels, std::int64_t pixels,
+                        std::uint32_t* low, std::uint32_t* high, std::int64_t pitch) {
+  for (std::int64_t x = 0; x < pixels; ++x) {
+    split_pixel(from + x * channels, apart, channels, low + x * pitch, high + x * pitch);
   }
 }
 

@@ -34,7 +34,9 @@ inline void join_by_lanes(const std::uint8_t* from, std::int64_t apart, std::int
   if (i < count) join_bytes(from + i, apart, count - i, flip, groups + i);
 }
 
-inline void split_32_words(const std::int16_t* from, std::int64_t apart, std::uint32_t* low, std::uint32_t* high) {
+// Words 0 to 15 go to low and high, 16 to 31 to next_low and next_high.
+inline void split_32_words(const std::int16_t* from, std::int64_t apart, std::uint32_t* low, std::uint32_t* high,
+                           std::uint32_t* next_low, std::uint32_t* next_high) {
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
   const __m512i flips = _mm512_set1_epi8(static_cast<char>(0x80));
   const __m512i low_byte = _mm512_set1_epi16(0xFF);
@@ -51,18 +53,27 @@ inline void split_32_words(const std::int16_t* from, std::int64_t apart, std::ui
   const __m512i a = load(0), b = load(1), c = load(2), d = load(3);
   const __m512i ab = _mm512_xor_si512(low_bytes(a, b), flips), cd = _mm512_xor_si512(low_bytes(c, d), flips);
   _mm512_storeu_si512(low, _mm512_unpacklo_epi16(ab, cd));
-  _mm512_storeu_si512(low + 16, _mm512_unpackhi_epi16(ab, cd));
+  _mm512_storeu_si512(next_low, _mm512_unpackhi_epi16(ab, cd));
   const __m512i ab_high = high_bytes(a, b), cd_high = high_bytes(c, d);
   _mm512_storeu_si512(high, _mm512_unpacklo_epi16(ab_high, cd_high));
-  _mm512_storeu_si512(high + 16, _mm512_unpackhi_epi16(ab_high, cd_high));
+  _mm512_storeu_si512(next_high, _mm512_unpackhi_epi16(ab_high, cd_high));
 }
 
-inline void split_by_lanes(const std::int16_t* from, std::int64_t apart, std::int64_t count, std::uint32_t* low,
-                           std::uint32_t* high) {
-  constexpr std::int64_t kTogether = 32;
-  std::int64_t i = 0;
-  for (; i + kTogether <= count; i += kTogether) split_32_words(from + i, apart, low + i, high + i);
-  if (i < count) split_words(from + i, apart, count - i, low + i, high + i);
+inline void split_by_lanes(const std::int16_t* from, std::int64_t apart, std::int64_t channels, std::int64_t pixels,
+                           std::uint32_t* low, std::uint32_t* high, std::int64_t pitch) {
+  constexpr std::int64_t kTogether = 32, kHalf = 16;
+  std::int64_t x = 0;
+  for (; channels == kHalf && x + 2 <= pixels; x += 2, low += 2 * pitch, high += 2 * pitch) {
+    split_32_words(from + x * channels, apart, low, high, low + pitch, high + pitch);
+  }
+  for (; x < pixels; ++x, low += pitch, high += pitch) {
+    const std::int16_t* pixel = from + x * channels;
+    std::int64_t i = 0;
+    for (; i + kTogether <= channels; i += kTogether) {
+      split_32_words(pixel + i, apart, low + i, high + i, low + i + kHalf, high + i + kHalf);
+    }
+    if (i < channels) split_pixel(pixel + i, apart, channels - i, low + i, high + i);
+  }
 }
 
 constexpr Copies with_lanes(Copies copies) {

@@ -14,9 +14,10 @@ struct Copies {
   void (*join)(const std::uint8_t* from, std::int64_t apart, std::int64_t count, std::uint8_t flip,
                std::uint32_t* groups);
 
-  // The same for the low bytes of words ^ 0x80, and for their high bytes.
-  void (*split)(const std::int16_t* from, std::int64_t apart, std::int64_t count, std::uint32_t* low,
-                std::uint32_t* high);
+  // The same for the low bytes of words ^ 0x80, and for their high bytes, of pixels that follow one another. Groups of
+  // the next pixel stand `pitch` further.
+  void (*split)(const std::int16_t* from, std::int64_t apart, std::int64_t channels, std::int64_t pixels,
+                std::uint32_t* low, std::uint32_t* high, std::int64_t pitch);
 
   // Rows of signed bytes, four to a group: groups[r * groups_apart + i] has bytes i of rows 4 r ... 4 r + 3, which lie
   // `apart` each; sums[i] += all of them.

@@ -66,11 +66,23 @@ TEST_CASE("words of four images, split into low bytes and high ones") {
     return static_cast<std::uint16_t>(words[static_cast<std::size_t>(q * kApart + i)]);
   };
   for_each_copies([&](const isa::Copies& copies) {
-    for (std::int64_t count = 0; count <= kMost; ++count) {
-      std::vector<std::uint32_t> low(static_cast<std::size_t>(kMost + 20), kUntouched), high = low;
-      copies.split(words.data(), kApart, count, low.data(), high.data());
-      require_groups(low, count, [&](int q, std::int64_t i) { return (word(q, i) & 0xFFU) ^ 0x80U; });
-      require_groups(high, count, [&](int q, std::int64_t i) { return static_cast<std::uint32_t>(word(q, i) >> 8); });
+    for (std::int64_t channels = 1; channels <= kMost; ++channels) {
+      for (std::int64_t pixels = 0; pixels * channels <= kMost && pixels < 6; ++pixels) {
+        const std::int64_t pitch = channels + 2;
+        std::vector<std::uint32_t> low(static_cast<std::size_t>(pixels * pitch + 40), kUntouched), high = low;
+        copies.split(words.data(), kApart, channels, pixels, low.data(), high.data(), pitch);
+        for (std::int64_t x = 0; x <= pixels; ++x) {
+          const auto of_pixel = [&](const std::vector<std::uint32_t>& groups) {
+            const auto first = groups.begin() + x * pitch;
+            return std::vector<std::uint32_t>(first, first + (x < pixels ? pitch : 40));
+          };
+          const std::int64_t count = x < pixels ? channels : 0, first = x * channels;
+          require_groups(of_pixel(low), count,
+                         [&](int q, std::int64_t i) { return (word(q, first + i) & 0xFFU) ^ 0x80U; });
+          require_groups(of_pixel(high), count,
+                         [&](int q, std::int64_t i) { return static_cast<std::uint32_t>(word(q, first + i) >> 8); });
+        }
+      }
     }
   });
 }
