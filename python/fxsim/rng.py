@@ -77,6 +77,8 @@ class Key:
     stream: int = 0
 
     def __post_init__(self) -> None:
+        if type(self.seed) is type(self.stream) is int and not (self.seed | self.stream) >> 64:
+            return  # as it nearly always is: a run makes a key for every tensor it rounds
         for name, value in (("seed", self.seed), ("stream", self.stream)):
             _check_below(f"Key: {name}", checked_int(f"Key: {name}", value), 1 << 64)
             object.__setattr__(self, name, int(value))
