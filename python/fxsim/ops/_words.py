@@ -50,9 +50,9 @@ def quantize(
     count = records.listening()
     counts = counts_for(x, channels_last=channels_last) if count and multiplied else None
     events = _bridge.quantize(
-        _ordered(x.detach(), channels_last),
-        _ordered(words.values, channels_last),
-        _ordered(words.clipped, channels_last) if mask else None,
+        ordered(x.detach(), channels_last),
+        ordered(words.values, channels_last),
+        ordered(words.clipped, channels_last) if mask else None,
         plan.core,
         seed=site.seed,
         stream=site.stream,
@@ -120,7 +120,7 @@ def empty_words(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
     return restored(torch.empty(shape, dtype=dtype, device=x.device), channels_last)
 
 
-def _ordered(x: Tensor, channels_last: bool) -> npt.NDArray[Any]:
+def ordered(x: Tensor, channels_last: bool) -> npt.NDArray[Any]:
     """An array whose C order is the order of indices."""
     array = x.numpy()
     return array.transpose(_to_last(array.ndim)) if channels_last else array
@@ -171,7 +171,7 @@ def clear(values: Tensor, where: Tensor) -> Tensor:
     """values, float32 or float64, which become 0 where `where` holds."""
     last = not values.is_contiguous()
     if values.stride() == where.stride() and (not last or is_channels_last(values)):
-        _bridge.clear(_ordered(values, last), _ordered(where, last))
+        _bridge.clear(ordered(values, last), ordered(where, last))
     else:
         values.masked_fill_(where, 0.0)
     return values

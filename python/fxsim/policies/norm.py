@@ -18,9 +18,9 @@ def euclidean_norm(x: FloatArray) -> float:
     BLAS norms depend on the number of threads. Here the chunks are summed by NumPy's pairwise sum, whose order
     depends on the length alone, and the chunk sums exactly.
     """
-    flat = np.ravel(x)
+    flat = x.ravel()
     sums = []
     for first in range(0, flat.size, CHUNK):
         part = flat[first : first + CHUNK].astype(np.float64)
-        sums.append(float(np.multiply(part, part, out=part).sum()))
+        sums.append(float(np.add.reduce(np.multiply(part, part, out=part))))
     return math.sqrt(math.fsum(sums))

@@ -341,10 +341,8 @@ class Run:
             graded = True
             vanished, raw = False, gradient
             if rule is not None:
-                treated = gradients.treat(gradient, rule, self._format(slot), self._key(slot), layer=slot.name)
                 raw = gradient.clone() if self.policy.needs_raw_gradients else gradient
-                vanished = treated.vanished
-                gradient.copy_(treated.gradient)
+                vanished = gradients.treat(gradient, rule, self._format(slot), self._key(slot), layer=slot.name)
             if slot.is_weight:
                 observed.append(
                     LayerObservation(
