@@ -21,7 +21,7 @@ _step_at: Final = hidden(weight_step.step_at)
 @unseen
 def _note_step(steps: Tensor, watch: Tensor, step: int) -> None:
     steps.fill_(step)
-    watch.copy_(torch.tensor((weight_step.BY_HAND, 0)))
+    watch.fill_(weight_step.BY_HAND)  # in place of the address; the version after it then says nothing
 
 
 class Words(NamedTuple):
