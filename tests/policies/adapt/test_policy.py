@@ -70,6 +70,12 @@ def test_numerics_round_everything_stochastically_to_the_layers_format() -> None
     assert numerics.accumulator.format is None
 
 
+def test_the_numerics_of_a_format_are_made_once() -> None:
+    policy = AdaPT()
+    assert policy.numerics_for(Format(12, 6)) is policy.numerics_for(Format(12, 6))
+    assert policy.numerics_for(Format(12, 6)) != AdaPT(AdaPTConfig(random_bits=12)).numerics_for(Format(12, 6))
+
+
 def test_section_7_lookbacks_of_agreeing_gradients_follow_the_published_map_from_the_first_step() -> None:
     """The first diversity is always 1. All gradients equal, it stays 1, and the lookback climbs 50, 67, 78 ..."""
     policy = started()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, final
 
 from fxsim.formats import Format
@@ -87,10 +88,7 @@ class AdaPT(Policy):
         return self.numerics_for(self.config.start)
 
     def numerics_for(self, format: Format) -> Numerics | None:
-        rounded = Quantizer(format, Stochastic(self.config.random_bits), "saturate")
-        return Numerics(
-            weight=rounded, activation=rounded, output=rounded, bias=rounded, ste="clipped", carrier="round"
-        )
+        return _numerics(format, self.config.random_bits)
 
     def start(self, layers: tuple[LayerShape, ...], seed: int) -> Decision:
         if not layers:
@@ -216,6 +214,13 @@ class AdaPT(Policy):
 
     def __repr__(self) -> str:
         return f"AdaPT({self.config!r})"
+
+
+@lru_cache(maxsize=256)
+def _numerics(format: Format, random_bits: int) -> Numerics:
+    """Of a layer in which everything is rounded to the format; kept, for every step asks for that of every layer."""
+    rounded = Quantizer(format, Stochastic(random_bits), "saturate")
+    return Numerics(weight=rounded, activation=rounded, output=rounded, bias=rounded, ste="clipped", carrier="round")
 
 
 def _switch(
