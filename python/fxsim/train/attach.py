@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -219,7 +219,7 @@ class Run:
             return torch.zeros(())
         slots = self._places.slots
         carriers = [slot.carrier() for slot in slots]
-        self._nonzero = {slot.name: _non_zeros(carrier) for slot, carrier in zip(slots, carriers, strict=True)}
+        self._nonzero = dict(zip((slot.name for slot in slots), _non_zeros(carriers), strict=True))
         total = l1_term(carriers, rule.l1)
         if rule.word_length:
             word_lengths = [self._format(slot).wl for slot in slots]
@@ -377,8 +377,9 @@ def _value(counter: Tensor) -> int:
 
 
 @unseen
-def _non_zeros(x: Tensor) -> int:
-    return int(np.count_nonzero(x.detach().numpy() != 0))  # four times as fast on bools as on floats
+def _non_zeros(tensors: Sequence[Tensor]) -> list[int]:
+    """Of each tensor; NumPy counts bools much faster than floats."""
+    return [int(np.count_nonzero(x.detach().numpy() != 0)) for x in tensors]
 
 
 def _with_accumulators_of(present: Numerics, wanted: Numerics) -> Numerics:
