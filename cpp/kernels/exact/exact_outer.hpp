@@ -47,8 +47,7 @@ class ExactOuter {
         outer_(scheme_.tiles->outer),
         left_layout_(layout_of(call.a)),
         right_layout_(layout_of(call.b)),
-        window_(plan_runs(right_layout_, right_layout_.y.classes[0], right_layout_.x.classes[0], call.b.taps.x)),
-        left_groups_(ceil_div(call.a.taps.c, outer_.rows) * outer_.rows) {
+        window_(plan_runs(right_layout_, right_layout_.y.classes[0], right_layout_.x.classes[0], call.b.taps.x)) {
     const std::int64_t words = window_.taps_a_run * window_.channels;
     for (std::int64_t run = 0; run < window_.runs(); ++run) {
       for (std::int64_t word = 0; word < words; word += outer_.lanes) {
@@ -57,11 +56,12 @@ class ExactOuter {
     }
     own_vectors_ = vectors_.size();
     while (vectors_.size() % static_cast<std::size_t>(outer_.vectors) != 0) vectors_.push_back(vectors_.back());
+    const std::int64_t channels = ceil_div(call.a.taps.c, outer_.rows) * outer_.rows;
     place_ = {.rows = outer_.rows,
               .size = std::int64_t{outer_.vectors} * outer_.lanes,
               .groups = static_cast<std::int64_t>(vectors_.size()) / outer_.vectors,
-              .limb_channels = left_groups_,
-              .channels = left_groups_ * scheme_.columns.limbs.count};
+              .limb_channels = channels,
+              .channels = channels * scheme_.columns.limbs.count};
   }
 
   Events run() {
@@ -152,7 +152,7 @@ class ExactOuter {
   void run_slab(const Slab& slab, const Words& words, Partial& own) const {
     const std::int64_t images = images_together(), n = slab.n * images;
     own.left.fill(words.operand, left_layout_, scheme_.columns, scheme_.tiles->copies, 0, scheme_.columns.limbs.count,
-                  left_groups_, n - words.first, slab.first, slab.count);
+                  place_.limb_channels, n - words.first, slab.first, slab.count);
     for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
       own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
                                                      1, right_layout_.channels, n, slab.first, slab.count);
@@ -278,7 +278,6 @@ class ExactOuter {
   const isa::Outer& outer_;
   ImageLayout left_layout_, right_layout_;
   RunPlan window_;
-  std::int64_t left_groups_;  // channels of one limb, padded to whole tiles
   OuterPlace place_;
   std::vector<std::int64_t> vectors_;
   std::size_t own_vectors_ = 0;  // without those that fill up the last group
