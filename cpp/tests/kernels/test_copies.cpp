@@ -48,7 +48,7 @@ void require_groups(const std::vector<std::uint32_t>& groups, std::int64_t count
 TEST_CASE("bytes of four images, joined") {
   const auto bytes = any_words<std::uint8_t>();
   for_each_copies([&](const isa::Copies& copies) {
-    for (const std::uint8_t flip : {0x00, 0x80}) {
+    for (const auto flip : {std::uint8_t{0}, std::uint8_t{0x80}}) {
       for (std::int64_t count = 0; count <= kMost; ++count) {
         std::vector<std::uint32_t> groups(static_cast<std::size_t>(kMost + 20), kUntouched);
         copies.join(bytes.data(), kApart, count, flip, groups.data());
