@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace fxsim {
@@ -26,5 +27,26 @@ struct LineAllocator {
 
 template <class T>
 using LineVector = std::vector<T, LineAllocator<T>>;
+
+// Leaves what a vector grows by as it is found.
+template <class T>
+struct UnwrittenAllocator : LineAllocator<T> {
+  UnwrittenAllocator() = default;
+  template <class U>
+  explicit UnwrittenAllocator(const UnwrittenAllocator<U>&) {}
+
+  template <class U, class... Args>
+  void construct(U* at, Args&&... args) {
+    if constexpr (sizeof...(Args) == 0) {
+      ::new (static_cast<void*>(at)) U;
+    } else {
+      ::new (static_cast<void*>(at)) U(std::forward<Args>(args)...);
+    }
+  }
+};
+
+// For whoever writes all of it.
+template <class T>
+using UnwrittenVector = std::vector<T, UnwrittenAllocator<T>>;
 
 }  // namespace fxsim

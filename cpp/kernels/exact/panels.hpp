@@ -42,11 +42,14 @@ class Panels {
     rows_ = o.rows();
     limb_bytes_ = plan.runs() * plan.groups() * cols * 4;
     panels_ = ceil_div(rows_, cols);
-    bytes_.assign(static_cast<std::size_t>(panels_ * limbs_ * limb_bytes_), std::byte{0});
     sums_.assign(static_cast<std::size_t>(panels_ * cols), 0);
     magnitudes_.assign(static_cast<std::size_t>(magnitudes ? panels_ * cols : 0), 0);
     const bool side_by_side = plan.terms() == o.depth() && is_matrix(o) && o.stride_n == 1;
     const bool limbs_side_by_side = side_by_side && plan.element_bytes == 2;
+    const bool whole_groups = o.depth() % (4 / plan.element_bytes) == 0;
+    bytes_.resize(static_cast<std::size_t>(panels_ * limbs_ * limb_bytes_));
+    const bool all_written = rows_ % cols == 0 && (!side_by_side || (limbs_ == 1 && whole_groups));
+    if (!all_written) std::fill(bytes_.begin(), bytes_.end(), std::byte{0});
     parallel_for(panels_, [&](std::int64_t panel) {
       with_element(plan.element_bytes, [&](auto zero) {
         using T = std::make_signed_t<decltype(zero)>;
@@ -285,7 +288,7 @@ class Panels {
     }
   }
 
-  LineVector<std::byte> bytes_;
+  UnwrittenVector<std::byte> bytes_;
   std::vector<std::int64_t> sums_, magnitudes_;
   std::int64_t panels_ = 0, rows_ = 0, limb_bytes_ = 0;
   int cols_ = 1, limbs_ = 1;
