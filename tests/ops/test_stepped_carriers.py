@@ -52,3 +52,5 @@ def test_carriers_of_saturated_registers(isa: str, dtype: torch.dtype, bits: int
     assert not torch.equal(expected, free(x))
     fx.isa.force(isa)
     assert torch.equal(layer(x), expected)
+    with fx.count():
+        assert torch.equal(layer(x), expected)
