@@ -1,12 +1,18 @@
-"""FXSIM_REQUIRE_ISA=name[,name] makes a test session fail unless kernels ran on each of these instruction sets."""
+"""FXSIM_REQUIRE_ISA=name[,name] makes a test session fail unless kernels ran on each of these instruction sets.
+
+With `pytest -n` tests run in several processes: each tells which instruction sets it used, and all of them count.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
 VARIABLE = "FXSIM_REQUIRE_ISA"
+_TOLD = "fxsim_isas_used"
+_used_by_workers: set[str] = set()
 
 
 def _required() -> list[str]:
@@ -16,7 +22,7 @@ def _required() -> list[str]:
 def _unused() -> list[str]:
     from fxsim import isa
 
-    return [name for name in _required() if name not in isa.used()]
+    return [name for name in _required() if name not in _used_by_workers.union(isa.used())]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,8 +38,18 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _used_by_workers.update(getattr(node, "workeroutput", {}).get(_TOLD, ()))  # a crashed one leaves nothing
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _required() and _unused() and session.exitstatus == pytest.ExitCode.OK:
+    told: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        from fxsim import isa
+
+        told[_TOLD] = isa.used()
+    elif _required() and _unused() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -65,12 +65,21 @@ def test_the_environment_cannot_choose_what_is_not_there() -> None:
     ) in done.stderr
 
 
-def test_a_session_fails_where_a_required_one_ran_no_kernel() -> None:
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_session_fails_where_a_required_one_ran_no_kernel(processes: str) -> None:
     case = f"{Path(__file__)}::test_each_can_be_forced_and_gives_the_same_bits[portable]"
-    done = _run("-m", "pytest", "-q", case, FXSIM_REQUIRE_ISA="reference, portable")
+    done = _run("-m", "pytest", "-q", "-n", processes, case, FXSIM_REQUIRE_ISA="reference, portable")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "FXSIM_REQUIRE_ISA: no test ran a kernel on reference\n" in done.stdout
     assert "1 passed" in done.stdout
+
+
+def test_a_session_asks_for_what_its_processes_used_together() -> None:
+    case = f"{Path(__file__)}::test_each_can_be_forced_and_gives_the_same_bits"
+    cases = [f"{case}[{name}]" for name in ("reference", "portable")]
+    done = _run("-m", "pytest", "-q", "-n", "2", *cases, FXSIM_REQUIRE_ISA="reference, portable")
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_a_session_is_refused_where_a_required_one_is_not_there() -> None:

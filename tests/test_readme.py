@@ -32,7 +32,7 @@ def test_the_two_commands_stand_as_promised() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt '.[demo]' && .venv/bin/fxsim train"
     )
     assert block("test") == (
-        "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[test]' && .venv/bin/pytest"
+        "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[test]' && .venv/bin/pytest -n auto"
     )
 
 
