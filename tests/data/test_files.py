@@ -116,7 +116,7 @@ def test_damaged_idx(tmp_path: Path, content: bytes, text: str) -> None:
         read_idx(path)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"\0\0\x08\x01\0\0\0\x01a")[:-9]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"\0\0\x08\x01\0\0\0\x01a", mtime=0)[:-9]])
 def test_damaged_gzip(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "labels.gz"
     path.write_bytes(content)
