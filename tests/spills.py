@@ -1,9 +1,11 @@
-"""Finds micro-kernels whose inner loop keeps vectors on the stack: `python tests/spills.py BINARY`.
+"""Finds micro-kernels whose inner loop keeps vectors on the stack, or copies them: `python tests/spills.py BINARY`.
 
-A micro-kernel is a function of namespace fxsim::isa whose name begins with `run_` or `take_`. Its hot loops are the
-innermost ones that multiply vectors. An accumulator that the compiler spills there costs more than the arithmetic, and
-nothing else in a build or a test shows it. Needs the symbols of the binary, and an objdump that
-reads it (`--objdump PROGRAM`).
+A micro-kernel is a function of namespace fxsim::isa whose name begins with `run_`, `take_`, `one_tile` or `one_band`.
+Its hot loops are the innermost ones that multiply vectors. An accumulator that the compiler spills there costs more
+than the arithmetic, and nothing else in a build or a test shows it. In the loops of plain products (`one_tile`,
+`run_block`, `run_outer`) of x86 whose multiply-add is one instruction, no vector is to be copied from register to
+register either: that takes the place of arithmetic. Needs the symbols of the binary, and an objdump that reads it
+(`--objdump PROGRAM`).
 """
 
 from __future__ import annotations
@@ -15,43 +17,53 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-KERNEL = re.compile(r"^[0-9a-f]+ <(.*\bfxsim::isa::(?:\w+::|\(anonymous namespace\)::)*(?:run|take)_\w+.*)>:$")
+KERNEL = re.compile(
+    r"^[0-9a-f]+ <(.*\bfxsim::isa::(?:\w+::|\(anonymous namespace\)::)*(?:(?:run|take)_|one_(?:tile|band))\w*.*)>:$"
+)
+PRODUCT = re.compile(r"\b(?:one_tile|run_block|run_outer)\b")
+NOTHING = re.compile(r"(?!)")
 FUNCTION = re.compile(r"^[0-9a-f]+ <.*>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*([^#<]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How an assembly language writes what matters here; `copies` has the register that receives a stack address."""
+    """How an assembly language writes what matters here; `addresses` has the register that receives a stack address."""
 
     vector: re.Pattern[str]
     multiply: re.Pattern[str]
+    multiply_add: re.Pattern[str]
     jump: re.Pattern[str]
     leave: re.Pattern[str]
     base: re.Pattern[str]
     stack: str
-    copies: str
+    addresses: str
+    copy: re.Pattern[str]
     written: re.Pattern[str]
 
 
 X86 = Dialect(
     vector=re.compile(r"%[xyz]mm\d+"),
     multiply=re.compile(r"v?pmadd|vpdp|v?pmul|v?mulp|vfn?m(add|sub)"),
+    multiply_add=re.compile(r"vpdp"),
     jump=re.compile(r"j\w+"),
     leave=re.compile(r"jmp|ret"),
     base=re.compile(r"\((%\w+)"),
     stack="%rsp",
-    copies=r"(?:lea\S* [^(]*\((?:{stack})\)|mov\S* (?:{stack})),(%\w+)$",
+    addresses=r"(?:lea\S* [^(]*\((?:{stack})\)|mov\S* (?:{stack})),(%\w+)$",
+    copy=re.compile(r"v?mov[ad]\S* +%[xyz]mm\d+,%[xyz]mm\d+$"),
     written=re.compile(r"(%r\w+)$"),
 )
 AARCH64 = Dialect(
     vector=re.compile(r"\b[vqd]\d+\b"),
     multiply=re.compile(r"[su]mlal|[su]mull|[su]dot|usdot|sqdmlal|ml[as]|f?mul|fml[as]"),
+    multiply_add=NOTHING,
     jump=re.compile(r"b(\..+)?|cbn?z|tbn?z"),
     leave=re.compile(r"b|br|ret"),
     base=re.compile(r"\[(\w+)"),
     stack="sp",
-    copies=r"(?:add|mov) (x\d+), (?:{stack})(?:,.*)?$",
+    addresses=r"(?:add|mov) (x\d+), (?:{stack})(?:,.*)?$",
+    copy=NOTHING,
     written=re.compile(r"^(?!st|cmp|tst)\w+ (x\d+),"),
 )
 
@@ -69,11 +81,11 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A hot loop: what multiplies there, and which instructions have a vector on the stack."""
+    """A hot loop: what multiplies there, and which instructions have a vector on the stack or copy one for nothing."""
 
     function: str
     multiplies: frozenset[str]
-    on_stack: tuple[Instruction, ...]
+    wasted: tuple[Instruction, ...]
 
 
 def kernels(disassembly: Iterable[str]) -> Iterator[tuple[str, list[Instruction]]]:
@@ -147,7 +159,7 @@ def _stack_registers(body: list[Instruction], loop: set[int], dialect: Dialect) 
     """The registers that hold an address on the stack when a loop is entered, or are given one within."""
     held = {dialect.stack}
     for place, instruction in enumerate(body[: max(loop) + 1]):
-        copied = re.match(dialect.copies.format(stack="|".join(map(re.escape, sorted(held)))), instruction.text)
+        copied = re.match(dialect.addresses.format(stack="|".join(map(re.escape, sorted(held)))), instruction.text)
         if copied:
             held.add(copied[1])
             continue
@@ -166,8 +178,13 @@ def hot_loops(disassembly: Iterable[str], dialect: Dialect) -> Iterator[Loop]:
             if not multiplies:
                 continue
             held = _stack_registers(body, loop, dialect)
-            on_stack = tuple(i for i in vectors if set(dialect.base.findall(i.operands)) & held)
-            yield Loop(name, multiplies, on_stack)
+            plain = PRODUCT.search(name) and any(map(dialect.multiply_add.match, multiplies))
+            copy = dialect.copy if plain else NOTHING
+            yield Loop(
+                name,
+                multiplies,
+                tuple(i for i in vectors if set(dialect.base.findall(i.operands)) & held or copy.match(i.text)),
+            )
 
 
 def disassemble(binary: str, objdump: str) -> list[str]:
@@ -188,13 +205,13 @@ def main() -> int:
     arguments = parser.parse_args()
     loops, _ = check(arguments.binary, arguments.objdump)
     for loop in loops:
-        for instruction in loop.on_stack:
+        for instruction in loop.wasted:
             print(f"{loop.function}: at {instruction.address:x} in its inner loop: {instruction.text}")
     multiplies = sorted(frozenset[str]().union(*(loop.multiplies for loop in loops)))
     print(f"{len(loops)} inner loops of {len({loop.function for loop in loops})} micro-kernels: {' '.join(multiplies)}")
     if not loops:
         print(f"no micro-kernel was found in {arguments.binary}; were its symbols stripped?")
-    return 1 if not loops or any(loop.on_stack for loop in loops) else 0
+    return 1 if not loops or any(loop.wasted for loop in loops) else 0
 
 
 if __name__ == "__main__":

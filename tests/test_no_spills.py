@@ -1,4 +1,4 @@
-"""The inner loops of the micro-kernels keep their vectors in registers, in the module as it was built."""
+"""The inner loops of the micro-kernels keep their vectors in registers, each in its own, in the module as built."""
 
 from __future__ import annotations
 
@@ -110,15 +110,29 @@ X86 = """
         ("nop", "vmovdqa64 (%rsi),%zmm4", False),
         ("nop", "mov    0x8(%rsp),%rax", False),
         ("nop", "vpaddd %zmm1,%zmm4,%zmm4", False),
+        ("nop", "vmovdqa32 %zmm3,%zmm4", True),
+        ("vmovdqa32 %zmm3,%zmm4", "nop", False),
     ],
 )
-def test_what_counts_as_the_stack_on_x86(tmp_path: Path, before: str, within: str, found: bool) -> None:
-    listing = X86.format(before=f"1006:\t{before}", within=f"1018:\t{within}")
-    objdump = tmp_path / "objdump"
-    objdump.write_text(f"#!/bin/sh\ncat <<'END'\n{listing}END\n")
-    objdump.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, CHECKER, "any", "--objdump", objdump], capture_output=True, text=True, check=False
-    )
+def test_what_is_found_on_x86(tmp_path: Path, before: str, within: str, found: bool) -> None:
+    done = check_listing(tmp_path, X86.format(before=f"1006:\t{before}", within=f"1018:\t{within}"))
     assert done.stdout.endswith("1 inner loops of 1 micro-kernels: vpdpwssd\n")
     assert done.returncode == (1 if found else 0), done.stdout
+
+
+@pytest.mark.parametrize(("name", "found"), [("one_tile", True), ("run_outer", True), ("run_words", False)])
+def test_copies_are_found_where_nothing_needs_them(tmp_path: Path, name: str, found: bool) -> None:
+    listing = X86.format(before="1006:\tnop", within="1018:\tvmovdqa64 %zmm3,%zmm4").replace("run_block", name)
+    done = check_listing(tmp_path, listing)
+    assert (": vmovdqa64 %zmm3,%zmm4\n" in done.stdout) == found
+    assert done.returncode == (1 if found else 0), done.stdout
+
+
+def check_listing(folder: Path, listing: str) -> subprocess.CompletedProcess[str]:
+    """Of what an objdump would write."""
+    objdump = folder / "objdump"
+    objdump.write_text(f"#!/bin/sh\ncat <<'END'\n{listing}END\n")
+    objdump.chmod(0o755)
+    return subprocess.run(
+        [sys.executable, CHECKER, "any", "--objdump", objdump], capture_output=True, text=True, check=False
+    )

@@ -46,7 +46,7 @@ class Ahead {
     Stretch& own = stretches_[next_];
     call.ahead = own.begin;
     call.ahead_step = kLine;
-    const std::int64_t asked = std::min(call.lines * call.pixels * kLine, own.end - own.begin);
+    const std::int64_t asked = std::min(call.pixels * kLine, own.end - own.begin);
     own.begin += asked;
     if (own.begin == own.end) ++next_;
   }

@@ -62,6 +62,7 @@ class ExactOuter {
               .groups = static_cast<std::int64_t>(vectors_.size()) / outer_.vectors,
               .limb_channels = channels,
               .channels = channels * scheme_.columns.limbs.count};
+    cut_blocks();
   }
 
   Events run() {
@@ -108,6 +109,29 @@ class ExactOuter {
     return layout;
   }
 
+  // From pixel to pixel of the result, in the other operand.
+  std::int64_t right_step() const { return right_layout_.x.mul * right_layout_.pixel_bytes; }
+  std::int64_t right_line() const { return right_layout_.y.mul * right_layout_.row_bytes; }
+
+  // As many lines as fit a first cache of 48 KB, of the gradients and of the vectors of a window that meet them all;
+  // and as many as their products leave of 32 bits. Fewer lines would send the sums to the second cache more often.
+  // Parts of a line are blocks of their own, so that the pixels of a block are neighbours on the left.
+  void cut_blocks() {
+    constexpr std::int64_t kBytes = 44 << 10;
+    const std::int64_t width = std::max<std::int64_t>(call_.a.pixels.x, 1);
+    const std::int64_t vector_bytes = std::int64_t{outer_.vectors} * outer_.lanes * 4;
+    const std::int64_t line_bytes = std::min(right_line(), width * vector_bytes) + width * place_.channels * 4;
+    const std::int64_t most = scheme_.terms / images_together();
+    block_width_ = std::clamp<std::int64_t>(most, 1, width);
+    block_lines_ = std::clamp<std::int64_t>(std::min(kBytes / line_bytes, most / width), 1,
+                                            std::max<std::int64_t>(call_.a.pixels.y, 1));
+    for (std::int64_t line = 0; line < block_lines_; ++line) {
+      for (std::int64_t x = 0; x < block_width_; ++x) {
+        places_.push_back(static_cast<std::uint32_t>((line * right_line() + x * right_step()) / 4));
+      }
+    }
+  }
+
   std::unique_ptr<Partial> take_partial() {
     const std::lock_guard lock(mutex_);
     if (!partials_.empty()) {
@@ -125,8 +149,7 @@ class ExactOuter {
   std::int64_t images_together() const { return 4 / scheme_.tiles->element_bytes; }
 
   std::vector<Slab> image_slabs(std::int64_t images) const {
-    const std::int64_t line_bytes = right_layout_.y.mul * right_layout_.row_bytes * scheme_.image.limbs.count +
-                                    call_.a.pixels.x * place_.channels * 4;
+    const std::int64_t line_bytes = right_line() * scheme_.image.limbs.count + call_.a.pixels.x * place_.channels * 4;
     return cut_slabs(ceil_div(images, images_together()), call_.a.pixels.y, line_bytes, INT32_MAX);
   }
 
@@ -157,23 +180,13 @@ class ExactOuter {
       own.right[static_cast<std::size_t>(limb)].fill(call_.b, right_layout_, scheme_.image, scheme_.tiles->copies, limb,
                                                      1, right_layout_.channels, n, slab.first, slab.count);
     }
-    // As many lines as fit a first cache of 48 KB, of the gradients and of the vectors of a window that meet them all;
-    // and as many as their products leave of 32 bits. Fewer lines would send the sums to the second cache more often.
-    constexpr std::int64_t kBytes = 44 << 10;
     const std::int64_t width = call_.a.pixels.x;
-    const std::int64_t vector_bytes = std::int64_t{outer_.vectors} * outer_.lanes * 4;
-    const std::int64_t met = std::min(right_layout_.y.mul * right_layout_.row_bytes, width * vector_bytes);
-    const std::int64_t most_pixels = std::clamp<std::int64_t>(scheme_.terms / images, 1, width);
-    const std::int64_t most_lines = std::clamp<std::int64_t>(
-        std::min(kBytes / (met + own.left.row_bytes()), scheme_.terms / (images * width)), 1, slab.count);
-    const std::int64_t lines = ceil_div(slab.count, ceil_div(slab.count, most_lines));
+    const std::int64_t lines = ceil_div(slab.count, ceil_div(slab.count, block_lines_));
     for (std::int64_t line = 0; line < slab.count; line += lines) {
-      for (std::int64_t x = 0; x < width; x += most_pixels) {
+      for (std::int64_t x = 0; x < width; x += block_width_) {
         isa::OuterCall call;
-        call.lines = std::min(lines, slab.count - line);
-        call.pixels = std::min(most_pixels, width - x);
-        const std::int64_t terms = call.lines * call.pixels * images;
-        own.sums.expect(terms, scheme_.terms, kernels_);
+        call.pixels = std::min(lines, slab.count - line) * std::min(block_width_, width - x);
+        own.sums.expect(call.pixels * images, scheme_.terms, kernels_);
         run_block(call, line, x, own);
       }
     }
@@ -181,13 +194,11 @@ class ExactOuter {
 
   void run_block(isa::OuterCall call, std::int64_t line, std::int64_t x, Partial& own) const {
     call.left_step = own.left.pixel_bytes();
-    call.left_line = own.left.row_bytes();
-    const std::byte* left = own.left.data() + line * call.left_line + x * call.left_step;
+    call.places = places_.data();
+    const std::byte* left = own.left.data() + line * own.left.row_bytes() + x * call.left_step;
     for (int limb = 0; limb < scheme_.image.limbs.count; ++limb) {
       const Interleaved& image = own.right[static_cast<std::size_t>(limb)];
-      call.right_step = right_layout_.x.mul * image.pixel_bytes();
-      call.right_line = right_layout_.y.mul * image.row_bytes();
-      call.right = image.data() + line * call.right_line + x * call.right_step;
+      call.right = image.data() + line * right_line() + x * right_step();
       for (std::int64_t group = 0; group < place_.groups; ++group) {
         call.vectors = vectors_.data() + group * outer_.vectors;
         for (std::int64_t rows = 0; rows < place_.channels / outer_.rows; ++rows) {
@@ -281,6 +292,8 @@ class ExactOuter {
   OuterPlace place_;
   std::vector<std::int64_t> vectors_;
   std::size_t own_vectors_ = 0;  // without those that fill up the last group
+  std::int64_t block_lines_ = 1, block_width_ = 1;
+  std::vector<std::uint32_t> places_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Partial>> partials_;
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/generic/keep.hpp"
 #include "kernels/isa/isa.hpp"
 
 namespace fxsim::isa {
@@ -30,6 +31,7 @@ void run_block(const std::int16_t* p, std::int64_t p_stride, const std::int16_t*
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], pair, column[j]);
     }
+    keep<Ops, kRows>(column);
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {

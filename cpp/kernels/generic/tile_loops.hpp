@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/generic/keep.hpp"
 #include "kernels/isa/tile.hpp"
 
 namespace fxsim::isa {
@@ -102,6 +103,7 @@ template <class Ops, int kRows, int kVectors>
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], group, column[j]);
       }
+      keep<Ops, kRows>(column);
     };
     const auto advance = [&](int by) __attribute__((always_inline)) {
       packed += by * kVectors * Ops::kBytes;
@@ -219,27 +221,34 @@ void run_outer(const OuterCall& call) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::load(call.sums + (i * kVectors + j) * Ops::kLanes);
   }
-  std::int64_t vectors[kVectors];
-  for (int j = 0; j < kVectors; ++j) vectors[j] = call.vectors[j];
+  const std::byte* right[kVectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < kVectors; ++j) {
+    right[j] = call.right + call.vectors[j];
+    asm("" : "+r"(right[j]));
+  }
+  const std::byte* left = call.left;
   const std::byte* ahead = call.ahead;
-  for (std::int64_t line = 0; line < call.lines; ++line) {
-    const std::byte* left = call.left + line * call.left_line;
-    const std::byte* right = call.right + line * call.right_line;
-    for (std::int64_t pixel = 0; pixel < call.pixels; ++pixel) {
-      __builtin_prefetch(ahead, 0, 2);  // into the second cache
-      ahead += call.ahead_step;
-      Vector vector[kVectors];
+  const std::uint32_t* const end = call.places + call.pixels;
+  for (const std::uint32_t* place = call.places; place != end; ++place) {
+    __builtin_prefetch(ahead, 0, 2);  // into the second cache
+    ahead += call.ahead_step;
+    Vector vector[kVectors];
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) vector[j] = Ops::load(right + vectors[j]);
+    for (int j = 0; j < kVectors; ++j) vector[j] = Ops::load(right[j] + std::size_t{*place} * 4);
+    const std::byte* last = right[kVectors - 1] + std::size_t{*place} * 4;
 #pragma GCC unroll 32
-      for (int i = 0; i < kRows; ++i) {
-        const Vector group = Ops::broadcast_group(left + 4 * i);
-#pragma GCC unroll 8
-        for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], vector[j], group);
+    for (int i = 0; i < kRows; ++i) {
+      if constexpr (!kHoldsAll<Ops, kRows, kVectors>) {
+        asm("" : "+r"(last));  // so that the last vector is an operand in memory, for every row anew
+        vector[kVectors - 1] = Ops::load(last);
       }
-      left += call.left_step;
-      right += call.right_step;
+      const Vector group = Ops::broadcast_group(left + 4 * i);
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = Ops::multiply_add(sum[i][j], vector[j], group);
     }
+    keep<Ops, kRows>(vector);
+    left += call.left_step;
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {
@@ -258,16 +267,15 @@ void run_outer_sums(const OuterCall& call) {
   const auto add = [&](int j, const std::byte* at) __attribute__((always_inline)) {
     sum[j] = of_right ? Ops::multiply_add(sum[j], Ops::load(at), ones) : Ops::multiply_add(sum[j], ones, Ops::load(at));
   };
-  const std::int64_t step = of_right ? call.right_step : call.left_step;
-  for (std::int64_t line = 0; line < call.lines; ++line) {
-    const std::byte* at = of_right ? call.right + line * call.right_line : call.left + line * call.left_line;
-    std::int64_t pixel = 0;
-    for (; pixel + kChains <= call.pixels; pixel += kChains, at += kChains * step) {
+  std::int64_t pixel = 0;
+  const auto at = [&](std::int64_t p) __attribute__((always_inline)) {
+    return of_right ? call.right + std::size_t{call.places[p]} * 4 : call.left + p * call.left_step;
+  };
+  for (; pixel + kChains <= call.pixels; pixel += kChains) {
 #pragma GCC unroll 4
-      for (int j = 0; j < kChains; ++j) add(j, at + j * step);
-    }
-    for (; pixel < call.pixels; ++pixel, at += step) add(0, at);
+    for (int j = 0; j < kChains; ++j) add(j, at(pixel + j));
   }
+  for (; pixel < call.pixels; ++pixel) add(0, at(pixel));
   Ops::store(call.sums, Ops::add(Ops::add(sum[0], sum[1]), Ops::add(sum[2], sum[3])));
 }
 

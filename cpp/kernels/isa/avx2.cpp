@@ -21,6 +21,7 @@ struct Ops {
   using Vector = __m256i;
   static constexpr int kLanes = 8;
   static constexpr int kBytes = 32;
+  static constexpr int kRegisters = 16;
   static Vector ones() { return _mm256_set1_epi16(1); }
   static Vector zero() { return _mm256_setzero_si256(); }
   static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }

@@ -39,6 +39,7 @@ struct Avx512Ops {
   using Vector = __m512i;
   static constexpr int kLanes = 16;
   static constexpr int kBytes = 64;
+  static constexpr int kRegisters = 32;
   static Vector ones() { return _mm512_set1_epi16(1); }
   static Vector zero() { return _mm512_setzero_si512(); }
   static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }

@@ -37,6 +37,7 @@ struct NeonLanes {
   using Vector = int32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kBytes = 16;
+  static constexpr int kRegisters = 32;
   static Vector zero() { return vdupq_n_s32(0); }
   static Vector add(Vector a, Vector b) { return vaddq_s32(a, b); }
   static Vector load(const std::int32_t* from) { return vld1q_s32(from); }

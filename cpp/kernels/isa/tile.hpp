@@ -59,11 +59,10 @@ struct TileWidth {
 struct OuterCall {
   const std::byte* left = nullptr;
   const std::byte* right = nullptr;
-  const std::int64_t* vectors = nullptr;       // bytes from a pixel to each vector of `right`
-  std::int64_t left_step = 0, right_step = 0;  // bytes from pixel to pixel
-  std::int64_t left_line = 0, right_line = 0;  // bytes from line to line
-  std::int64_t pixels = 0;                     // of a line
-  std::int64_t lines = 0;
+  const std::int64_t* vectors = nullptr;  // bytes from a pixel to each vector of `right`
+  const std::uint32_t* places = nullptr;  // of each pixel of `right`, in groups of four bytes
+  std::int64_t left_step = 0;             // bytes from pixel to pixel
+  std::int64_t pixels = 0;
   std::int32_t* sums = nullptr;  // rows x vectors x lanes
 
   // Asked for from memory, a line of 64 bytes a pixel.
