@@ -1,4 +1,4 @@
-// Memory that is wanted next, asked for while there is something to compute: lines of it for every pixel that an outer
+// Memory that is wanted next, asked for while there is something to compute: a part of it at every pixel that an outer
 // product multiplies.
 #pragma once
 
@@ -38,15 +38,23 @@ class Ahead {
     }
   }
 
-  // The next lines are the call's to ask for, one a pixel; where none are left, it asks for what is there already.
+  // So many pixels will be multiplied meanwhile. Asking for a line at each would fill the buffers that the loads of the
+  // products need as well, so what is wanted is spread over all of them.
+  void spread(std::int64_t pixels) {
+    std::int64_t bytes = 0;
+    for (const Stretch& each : stretches_) bytes += each.end - each.begin;
+    step_ = std::clamp<std::int64_t>(ceil_div(bytes, std::max<std::int64_t>(pixels, 1)), 1, kLine);
+  }
+
+  // The next bytes are the call's to ask for; where none are left, it asks for what is there already.
   void give(isa::OuterCall& call) {
     call.ahead = call.left;
     call.ahead_step = 0;
     if (next_ == stretches_.size()) return;
     Stretch& own = stretches_[next_];
     call.ahead = own.begin;
-    call.ahead_step = kLine;
-    const std::int64_t asked = std::min(call.pixels * kLine, own.end - own.begin);
+    call.ahead_step = step_;
+    const std::int64_t asked = std::min(call.pixels * step_, own.end - own.begin);
     own.begin += asked;
     if (own.begin == own.end) ++next_;
   }
@@ -61,6 +69,7 @@ class Ahead {
 
   std::vector<Stretch> stretches_;
   std::size_t next_ = 0;
+  std::int64_t step_ = kLine;
 };
 
 }  // namespace fxsim::exact

@@ -182,6 +182,7 @@ class ExactOuter {
     }
     const std::int64_t width = call_.a.pixels.x;
     const std::int64_t lines = ceil_div(slab.count, ceil_div(slab.count, block_lines_));
+    own.ahead.spread(slab.count * width * scheme_.image.limbs.count * place_.groups * place_.channels / outer_.rows);
     for (std::int64_t line = 0; line < slab.count; line += lines) {
       for (std::int64_t x = 0; x < width; x += block_width_) {
         isa::OuterCall call;
