@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "kernels/exact/outer_sums.hpp"
 #include "kernels/exact/plain.hpp"
 #include "kernels/exact/scheme.hpp"
+#include "kernels/exact/stored_sums.hpp"
 #include "kernels/generic/finisher.hpp"
 #include "kernels/generic/store.hpp"
 #include "kernels/parallel.hpp"
@@ -54,7 +56,8 @@ class ExactOuter {
         vectors_.push_back(window_.offsets[static_cast<std::size_t>(run)] + word * 4);
       }
     }
-    own_vectors_ = vectors_.size();
+    const std::span<const std::int64_t> summed(vectors_.data(), scheme_.columns.low_offset != 0 ? vectors_.size() : 0);
+    stored_.emplace(outer_, summed, right_step(), right_line(), call.a.pixels.x);
     while (vectors_.size() % static_cast<std::size_t>(outer_.vectors) != 0) vectors_.push_back(vectors_.back());
     const std::int64_t channels = ceil_div(call.a.taps.c, outer_.rows) * outer_.rows;
     place_ = {.rows = outer_.rows,
@@ -191,6 +194,10 @@ class ExactOuter {
         run_block(call, line, x, own);
       }
     }
+    if (scheme_.columns.low_offset != 0) stored_->add_right(own.right[0].data(), slab.count, own.sums.right.data());
+    if (scheme_.image.offset != 0) {
+      stored_->add_left(own.left.data(), place_.channels, slab.count * width, own.sums.left.data());
+    }
   }
 
   void run_block(isa::OuterCall call, std::int64_t line, std::int64_t x, Partial& own) const {
@@ -208,33 +215,6 @@ class ExactOuter {
           own.ahead.give(call);
           outer_.run(call);
         }
-      }
-    }
-    add_sums(call, left, own.sums);
-  }
-
-  // Sums of the stored elements, where the other operand's offset needs them.
-  void add_sums(isa::OuterCall call, const std::byte* left, OuterSums& own) const {
-    std::int32_t sums[isa::kMostTileCols];
-    const auto lanes = static_cast<std::size_t>(outer_.lanes);
-    call.sums = sums;
-    const auto add = [&](std::int64_t* to) {
-      std::fill_n(sums, lanes, 0);
-      outer_.sums(call);
-      for (std::size_t i = 0; i < lanes; ++i) to[i] += sums[i];
-    };
-    if (scheme_.columns.low_offset != 0) {
-      const std::byte* window = call.right;
-      for (std::size_t v = 0; v < own_vectors_; ++v) {
-        call.right = window + vectors_[v];
-        add(own.right.data() + v * lanes);
-      }
-    }
-    if (scheme_.image.offset != 0) {
-      call.right = nullptr;
-      for (std::int64_t c = 0; c < place_.channels; c += outer_.lanes) {
-        call.left = left + c * 4;
-        add(own.left.data() + c);
       }
     }
   }
@@ -292,7 +272,7 @@ class ExactOuter {
   RunPlan window_;
   OuterPlace place_;
   std::vector<std::int64_t> vectors_;
-  std::size_t own_vectors_ = 0;  // without those that fill up the last group
+  std::optional<StoredSums> stored_;
   std::int64_t block_lines_ = 1, block_width_ = 1;
   std::vector<std::uint32_t> places_;
   std::mutex mutex_;

@@ -257,31 +257,40 @@ void run_outer(const OuterCall& call) {
   }
 }
 
+// As bytes and as words too.
+alignas(64) inline constexpr std::int32_t kMinusOnes[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                            -1, -1, -1, -1, -1, -1, -1, -1};
+
 template <class Ops>
-void run_outer_sums(const OuterCall& call) {
+void run_outer_sum(const OuterSum& call) {
+  using Vector = typename Ops::Vector;
   constexpr int kChains = 4;  // of additions, each as long as an instruction takes
-  typename Ops::Vector sum[kChains];
-  for (int j = 0; j < kChains; ++j) sum[j] = j == 0 ? Ops::load(call.sums) : Ops::zero();
-  const typename Ops::Vector ones = Ops::ones();
-  const bool of_right = call.right != nullptr;
-  const auto add = [&](int j, const std::byte* at) __attribute__((always_inline)) {
-    sum[j] = of_right ? Ops::multiply_add(sum[j], Ops::load(at), ones) : Ops::multiply_add(sum[j], ones, Ops::load(at));
-  };
-  std::int64_t pixel = 0;
-  const auto at = [&](std::int64_t p) __attribute__((always_inline)) {
-    return of_right ? call.right + std::size_t{call.places[p]} * 4 : call.left + p * call.left_step;
-  };
-  for (; pixel + kChains <= call.pixels; pixel += kChains) {
+  Vector sum[kChains];
+  for (int j = 0; j < kChains; ++j) sum[j] = j == 0 ? Ops::load(call.from) : Ops::zero();
+  const auto sum_all = [&](const std::byte* line, const auto& times) __attribute__((always_inline)) {
+    for (std::int64_t l = 0; l < call.lines; ++l, line += call.line) {
+      const std::byte* at = line;
+      std::int64_t pixel = 0;
+      for (; pixel + kChains <= call.pixels; pixel += kChains, at += kChains * call.step) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kChains; ++j) add(j, at(pixel + j));
+        for (int j = 0; j < kChains; ++j) sum[j] = times(sum[j], Ops::load(at + j * call.step));
+      }
+      for (; pixel < call.pixels; ++pixel, at += call.step) sum[0] = times(sum[0], Ops::load(at));
+    }
+  };
+  const Vector ones = Ops::ones();
+  if (call.left != nullptr) sum_all(call.left, [&](Vector s, Vector v) { return Ops::multiply_add(s, ones, v); });
+  if (call.right != nullptr) sum_all(call.right, [&](Vector s, Vector v) { return Ops::multiply_add(s, v, ones); });
+  if (call.less != nullptr) {
+    const Vector minus = Ops::load(kMinusOnes);
+    sum_all(call.less, [&](Vector s, Vector v) { return Ops::multiply_add(s, v, minus); });
   }
-  for (; pixel < call.pixels; ++pixel) add(0, at(pixel));
   Ops::store(call.sums, Ops::add(Ops::add(sum[0], sum[1]), Ops::add(sum[2], sum[3])));
 }
 
 template <class Ops, int kRows, int kVectors>
 constexpr Outer make_outer() {
-  return {kRows, kVectors, Ops::kLanes, &run_outer<Ops, kRows, kVectors>, &run_outer_sums<Ops>};
+  return {kRows, kVectors, Ops::kLanes, &run_outer<Ops, kRows, kVectors>, &run_outer_sum<Ops>};
 }
 
 }  // namespace

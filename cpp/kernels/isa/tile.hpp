@@ -65,22 +65,31 @@ struct OuterCall {
   std::int64_t pixels = 0;
   std::int32_t* sums = nullptr;  // rows x vectors x lanes
 
-  // Asked for from memory, a line of 64 bytes a pixel.
+  // Asked for from memory, so many bytes further at each pixel.
   const std::byte* ahead = nullptr;
   std::int64_t ahead_step = 0;
 };
 
-using OuterRun = void (*)(const OuterCall&);
-
-// sums[v] += the sum over pixels of the elements of group v of the first vector; of `right` if given, else of `left`.
-using OuterSums = void (*)(const OuterCall&);
+// sums[v] = from[v] + the sum over pixels of the elements of group v of the vector that is given, of one operand or the
+// other; of `right`, pixels that lie the same way from `less` may be taken off.
+struct OuterSum {
+  const std::byte* left = nullptr;
+  const std::byte* right = nullptr;
+  const std::byte* less = nullptr;
+  std::int64_t step = 0;  // bytes from pixel to pixel
+  std::int64_t pixels = 0;
+  std::int64_t line = 0;  // bytes from line to line
+  std::int64_t lines = 1;
+  const std::int32_t* from = nullptr;
+  std::int32_t* sums = nullptr;
+};
 
 struct Outer {
   int rows;
   int vectors;
   int lanes;
-  OuterRun run;
-  OuterSums sums;
+  void (*run)(const OuterCall&);
+  void (*sum)(const OuterSum&);
 };
 
 inline constexpr int kTileWidths = 3;
