@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/isa/tile.hpp"
+#include "numbers/integers.hpp"
 #include "numbers/operand.hpp"
 
 namespace fxsim::exact {
