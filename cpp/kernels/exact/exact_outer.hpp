@@ -119,6 +119,8 @@ class ExactOuter {
   // As many lines as fit a first cache of 48 KB, of the gradients and of the vectors of a window that meet them all;
   // and as many as their products leave of 32 bits. Fewer lines would send the sums to the second cache more often.
   // Parts of a line are blocks of their own, so that the pixels of a block are neighbours on the left.
+  // Places are 32-bit numbers of groups: only a line of more than 2^32 elements an image would leave them, as several
+  // lines are a slab only where they fit a cache.
   void cut_blocks() {
     constexpr std::int64_t kBytes = 44 << 10;
     const std::int64_t width = std::max<std::int64_t>(call_.a.pixels.x, 1);
