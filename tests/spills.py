@@ -1,11 +1,13 @@
-"""Finds micro-kernels whose inner loop keeps vectors on the stack, or copies them: `python tests/spills.py BINARY`.
+"""Finds micro-kernels whose inner loop keeps vectors on the stack, copies them or takes them apart.
 
-A micro-kernel is a function of namespace fxsim::isa whose name begins with `run_`, `take_`, `one_tile` or `one_band`.
+Run as `python tests/spills.py BINARY`. A micro-kernel is a function of namespace fxsim::isa whose name begins with
+`run_`, `take_`, `one_tile`, `one_band` or `one_pass`.
 Its hot loops are the innermost ones that multiply vectors. An accumulator that the compiler spills there costs more
 than the arithmetic, and nothing else in a build or a test shows it. In the loops of plain products (`one_tile`,
 `run_block`, `run_outer`) of x86 whose multiply-add is one instruction, no vector is to be copied from register to
-register either: that takes the place of arithmetic. Needs the symbols of the binary, and an objdump that reads it
-(`--objdump PROGRAM`).
+register either: that takes the place of arithmetic. A quantizer (`one_pass`) may keep keys and masks on the stack,
+but is to narrow its words a vector at a time, not element by element. Needs the symbols of the binary, and an objdump
+that reads it (`--objdump PROGRAM`).
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 KERNEL = re.compile(
-    r"^[0-9a-f]+ <(.*\bfxsim::isa::(?:\w+::|\(anonymous namespace\)::)*(?:(?:run|take)_|one_(?:tile|band))\w*.*)>:$"
+    r"^[0-9a-f]+ <(.*\bfxsim::isa::(?:\w+::|\(anonymous namespace\)::)*"
+    r"(?:(?:run|take)_|one_(?:tile|band|pass))\w*.*)>:$"
 )
 PRODUCT = re.compile(r"\b(?:one_tile|run_block|run_outer)\b")
+QUANTIZER = re.compile(r"\bone_pass\b")
 NOTHING = re.compile(r"(?!)")
 FUNCTION = re.compile(r"^[0-9a-f]+ <.*>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*([^#<]*)")
@@ -39,6 +43,7 @@ class Dialect:
     stack: str
     addresses: str
     copy: re.Pattern[str]
+    element: re.Pattern[str]
     written: re.Pattern[str]
 
 
@@ -52,6 +57,7 @@ X86 = Dialect(
     stack="%rsp",
     addresses=r"(?:lea\S* [^(]*\((?:{stack})\)|mov\S* (?:{stack})),(%\w+)$",
     copy=re.compile(r"v?mov[ad]\S* +%[xyz]mm\d+,%[xyz]mm\d+$"),
+    element=re.compile(r"v?p(extr|insr)"),
     written=re.compile(r"(%r\w+)$"),
 )
 AARCH64 = Dialect(
@@ -64,6 +70,7 @@ AARCH64 = Dialect(
     stack="sp",
     addresses=r"(?:add|mov) (x\d+), (?:{stack})(?:,.*)?$",
     copy=NOTHING,
+    element=NOTHING,
     written=re.compile(r"^(?!st|cmp|tst)\w+ (x\d+),"),
 )
 
@@ -81,7 +88,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A hot loop: what multiplies there, and which instructions have a vector on the stack or copy one for nothing."""
+    """A hot loop: what multiplies there, and which instructions handle a vector as they should not."""
 
     function: str
     multiplies: frozenset[str]
@@ -176,6 +183,9 @@ def hot_loops(disassembly: Iterable[str], dialect: Dialect) -> Iterator[Loop]:
             vectors = [body[place] for place in sorted(loop) if dialect.vector.search(body[place].operands)]
             multiplies = frozenset(i.name for i in vectors if dialect.multiply.match(i.name))
             if not multiplies:
+                continue
+            if QUANTIZER.search(name):
+                yield Loop(name, multiplies, tuple(i for i in vectors if dialect.element.match(i.name)))
                 continue
             held = _stack_registers(body, loop, dialect)
             plain = PRODUCT.search(name) and any(map(dialect.multiply_add.match, multiplies))

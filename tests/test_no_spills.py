@@ -128,6 +128,19 @@ def test_copies_are_found_where_nothing_needs_them(tmp_path: Path, name: str, fo
     assert done.returncode == (1 if found else 0), done.stdout
 
 
+@pytest.mark.parametrize(("name", "found"), [("one_pass", True), ("run_words", False)])
+def test_words_narrowed_one_by_one_are_found(tmp_path: Path, name: str, found: bool) -> None:
+    listing = X86.format(before="1006:\tnop", within="1018:\tvpextrd $0x1,%xmm0,%r8d").replace("run_block", name)
+    done = check_listing(tmp_path, listing)
+    assert (": vpextrd $0x1,%xmm0,%r8d\n" in done.stdout) == found
+    assert done.returncode == (1 if found else 0), done.stdout
+
+
+def test_keys_on_the_stack_are_a_quantizers_own(tmp_path: Path) -> None:
+    listing = X86.format(before="1006:\tnop", within="1018:\tvpxor 0x40(%rsp),%ymm1,%ymm2")
+    assert check_listing(tmp_path, listing.replace("run_block", "one_pass")).returncode == 0
+
+
 def check_listing(folder: Path, listing: str) -> subprocess.CompletedProcess[str]:
     """Of what an objdump would write."""
     objdump = folder / "objdump"

@@ -22,16 +22,19 @@ struct VectorOf {
   using Type [[gnu::vector_size(kLanes * sizeof(Element))]] = Element;
 };
 
+constexpr std::int64_t kLine = 64 / sizeof(float);
+static_assert(kLine == kPhiloxLanes);
+
 // Rounds and stores one vector after the other. Inlined whole, and what is told of outside of it: its members are to be
 // registers.
-template <class Ops, class Way, class Out, Look kLook>
+template <class Ops, class Way, class Out, Look kLook, class Counts>
 class PassVectors {
   using Words = typename Ops::Words;
   using Signed = typename VectorOf<std::int32_t, Ops::kLanes>::Type;
   using Stored = typename VectorOf<Out, Ops::kLanes>::Type;
 
  public:
-  using Tally = std::conditional_t<kLook == Look::kAll, typename Ops::Counts, std::monostate>;
+  using Tally = std::conditional_t<kLook == Look::kAll, Counts, std::monostate>;
 
   [[gnu::always_inline]] PassVectors(const float* values, const Pass32& pass, void* out, std::uint8_t* outside,
                                      Tally& tally)
@@ -47,18 +50,25 @@ class PassVectors {
         offset_(std::uint32_t{1} << (kMostBits - way_.fraction_bits())) {}
 
   [[gnu::always_inline]] void run(std::int64_t i, Words draw) {
-    read_ahead(values_ + i);
     const RoundedVector<Ops> vector = way_.round(values_ + i, draw);
     beyond_ |= vector.words + offset_;
     const auto words = reinterpret_cast<Signed>(vector.words);
-    if constexpr (kLook == Look::kAll) tally_.add(i / Ops::kLanes, vector.scaled, vector.on_grid, vector.words);
-    if constexpr (kLook != Look::kNothing) Ops::store_above(outside_ + i / 8, vector.words - low_, span_);
+    if constexpr (kLook == Look::kAll) tally_.add(i, vector.scaled, vector.on_grid, vector.words);
+    if constexpr (kLook == Look::kOutside) Ops::store_above(outside_ + i / 8, vector.words - low_, span_);
     const Signed raised = words < range_.lowest ? Signed{} + range_.lowest : words;
     const Signed cut = raised > range_.high ? Signed{} + range_.high : raised;
-    auto stored = __builtin_convertvector(cut, Stored);
-    if constexpr (std::is_floating_point_v<Out>) stored *= step_;
-    __builtin_memcpy(out_ + i, &stored, sizeof stored);
+    // Where all is counted, every word outside is cut off (one_pass.hpp).
+    if constexpr (kLook == Look::kAll) Ops::store_unequal(outside_ + i / 8, vector.words, reinterpret_cast<Words>(cut));
+    if constexpr (std::is_floating_point_v<Out>) {
+      const auto stored = __builtin_convertvector(cut, Stored) * step_;
+      __builtin_memcpy(out_ + i, &stored, sizeof stored);
+    } else {
+      Ops::store_words(out_ + i, reinterpret_cast<Words>(cut));
+    }
   }
+
+  // Asks for what a line further on holds, once for each line of floats.
+  [[gnu::always_inline]] void ask(std::int64_t i) const { read_ahead(values_ + i); }
 
   // Whether all words fit: every one lies within +-2^kMostBits in units of the last bit kept.
   [[gnu::always_inline]] bool all_fit() const { return !any_bit_of(beyond_, ~(2 * offset_ - 1)); }
@@ -75,16 +85,6 @@ class PassVectors {
   const std::uint32_t offset_;
   Words beyond_{};
 };
-
-inline std::int64_t bits_of(const std::array<std::uint8_t, kBlock32 / 8>& bits) {
-  std::int64_t found = 0;
-  for (std::size_t i = 0; i < bits.size(); i += sizeof(std::uint64_t)) {
-    std::uint64_t word;
-    __builtin_memcpy(&word, bits.data() + i, sizeof word);
-    found += __builtin_popcountll(word);
-  }
-  return found;
-}
 
 // With kFields fields a block of random bits.
 template <class Ops, class Generator, int kFields, class Vectors>
@@ -108,6 +108,7 @@ template <class Ops, class Generator, int kFields, class Vectors>
 #pragma GCC unroll 16
       for (int f = 0; f < kFields; ++f) {
         const int below = kWidth * (f % kPerWord) + kWidth - random_bits;
+        vectors.ask(at + from * kFields + f * kPhiloxLanes);
 #pragma GCC unroll 2
         for (int lane = 0; lane < kPhiloxLanes; lane += Ops::kLanes) {
           const typename Ops::Words draw = Ops::load(word[f / kPerWord] + from + lane) >> below & mask;
@@ -120,7 +121,8 @@ template <class Ops, class Generator, int kFields, class Vectors>
 
 template <class Ops, class Generator, class Rounding, class Way, class Out, Look kLook>
 bool one_pass(const float* values, const Pass32& pass, std::uint64_t first, void* out, PassCounts& counts) {
-  using Vectors = PassVectors<Ops, Way, Out, kLook>;
+  using Counts = typename Ops::template Counts<kIsStochastic<Rounding>>;
+  using Vectors = PassVectors<Ops, Way, Out, kLook, Counts>;
   typename Vectors::Tally tally;
   Vectors vectors(values, pass, out, counts.outside.data(), tally);
   if constexpr (kIsStochastic<Rounding>) {
@@ -130,9 +132,13 @@ bool one_pass(const float* values, const Pass32& pass, std::uint64_t first, void
       default: pass_drawing<Ops, Generator, 4>(pass, first, vectors); break;
     }
   } else {
-    for (std::int64_t i = 0; i < kBlock32; i += Ops::kLanes) vectors.run(i, typename Ops::Words{});
+    for (std::int64_t line = 0; line < kBlock32; line += kLine) {
+      vectors.ask(line);
+#pragma GCC unroll 2
+      for (std::int64_t i = line; i < line + kLine; i += Ops::kLanes) vectors.run(i, typename Ops::Words{});
+    }
   }
-  if constexpr (kLook == Look::kAll) tally.sum(kBlock32, counts.counts);
+  if constexpr (kLook == Look::kAll) tally.sum(counts.counts);
   if constexpr (kLook != Look::kNothing) counts.clipped = bits_of(counts.outside);
   return vectors.all_fit();
 }

@@ -5,6 +5,8 @@
 // that is to be rounded, once. For adders it is the floor in units of 2^-bits.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/generic/lanes32.hpp"
@@ -12,27 +14,60 @@
 namespace fxsim::isa {
 namespace {
 
-// Counts of vectors of rounded values, lane by lane, for instruction sets that compare to lanes.
+// A bit for each element of a block.
+using BlockBits = std::array<std::uint8_t, kBlock32 / 8>;
+
+inline std::int64_t bits_of(const BlockBits& bits) {
+  std::int64_t found = 0;
+  for (std::size_t i = 0; i < bits.size(); i += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, bits.data() + i, sizeof word);
+    found += __builtin_popcountll(word);
+  }
+  return found;
+}
+
+// Counts of a block's rounded values, summed lane by lane.
 template <class Ops>
-struct LaneCounts {
+class LaneCounts {
   using Words = typename Ops::Words;
 
-  Words inexact{}, round_to_zero{};
-
-  // The number of the vector; where a and b differ, the values were not on the grid.
+ public:
+  // Of the vector that begins at element i; where a and b differ, the values were not on the grid.
   template <class Floats>
-  void add(std::int64_t, Floats a, Floats b, Words rounded) {
+  [[gnu::always_inline]] void add(std::int64_t, Floats a, Floats b, Words rounded) {
     const Words differ = Ops::differ(a, b);
-    inexact -= differ;
-    round_to_zero -= differ & reinterpret_cast<Words>(rounded == 0);
+    inexact_ -= differ;
+    round_to_zero_ -= differ & reinterpret_cast<Words>(rounded == 0);
   }
 
-  void sum(std::int64_t, Counts32& counts) const {
+  void sum(Counts32& counts) const {
     for (int lane = 0; lane < Ops::kLanes; ++lane) {
-      counts.inexact += inexact[lane];
-      counts.round_to_zero += round_to_zero[lane];
+      counts.inexact += inexact_[lane];
+      counts.round_to_zero += round_to_zero_[lane];
     }
   }
+
+ private:
+  Words inexact_{}, round_to_zero_{};
+};
+
+// The same, kept as bits and counted at the end: sums take registers.
+template <class Ops>
+class MaskCounts {
+ public:
+  template <class Floats>
+  [[gnu::always_inline]] void add(std::int64_t i, Floats a, Floats b, typename Ops::Words rounded) {
+    Ops::store_unequal(inexact_.data() + i / 8, round_to_zero_.data() + i / 8, a, b, rounded);
+  }
+
+  void sum(Counts32& counts) const {
+    counts.inexact += bits_of(inexact_);
+    counts.round_to_zero += bits_of(round_to_zero_);
+  }
+
+ private:
+  BlockBits inexact_{}, round_to_zero_{};
 };
 
 inline bool are_inside(const std::int32_t* rounded, std::int64_t count, const Inside32& inside) {
@@ -83,10 +118,10 @@ class ShortWay {
   [[gnu::always_inline]] RoundedVector<Ops> round(const float* values, Words draw) const {
     const auto scaled = Ops::multiply(values, factor_);
     if constexpr (kConverts) {
-      const Words words = Ops::template integers<Rounding::direction>(scaled);
-      return {words, scaled, Ops::floats(words)};
+      const auto whole = Ops::template whole<Rounding::direction>(scaled);
+      return {whole.words, scaled, whole.floats};
     } else {
-      const Words words = Ops::template integers<Direction::kDown>(scaled);
+      const Words words = Ops::template whole<Direction::kDown>(scaled).words;
       return {Ops::shift(words + Rounding::addend(draw), bits_), scaled, Ops::floats(words & integer_)};
     }
   }
@@ -115,11 +150,10 @@ class SplitWay {
 
   [[gnu::always_inline]] RoundedVector<Ops> round(const float* values, Words draw) const {
     const auto scaled = Ops::multiply(values, factor_);
-    const Words whole = Ops::template integers<Direction::kDown>(scaled);
-    const auto on_grid = Ops::floats(whole);
-    const auto rest = Ops::multiply(Ops::subtract_down(scaled, on_grid), unit_);
-    const Words fraction = Ops::template integers<Direction::kDown>(rest);
-    return {whole + Ops::shift(fraction + Rounding::addend(draw), bits_), scaled, on_grid};
+    const auto whole = Ops::template whole<Direction::kDown>(scaled);
+    const auto rest = Ops::multiply(Ops::subtract_down(scaled, whole.floats), unit_);
+    const Words fraction = Ops::template whole<Direction::kDown>(rest).words;
+    return {whole.words + Ops::shift(fraction + Rounding::addend(draw), bits_), scaled, whole.floats};
   }
 
  private:
@@ -134,18 +168,18 @@ template <class Ops, class Rounding, bool kCounts, class Way>
                                                            std::int32_t* rounded, typename Ops::Words& beyond,
                                                            Counts32* counts) {
   using Words = typename Ops::Words;
-  typename Ops::Counts tally;
+  typename Ops::template Counts<false> tally;
   std::int64_t i = 0;
   for (; i + Ops::kLanes <= count; i += Ops::kLanes) {
     read_ahead(values + i);
     Words draw{};
     if constexpr (kIsStochastic<Rounding>) draw = Ops::load(u + i);
     const RoundedVector<Ops> vector = way.round(values + i, draw);
-    if constexpr (kCounts) tally.add(i / Ops::kLanes, vector.scaled, vector.on_grid, vector.words);
+    if constexpr (kCounts) tally.add(i, vector.scaled, vector.on_grid, vector.words);
     beyond |= vector.words + inside.offset;
     Ops::store(rounded + i, vector.words);
   }
-  if constexpr (kCounts) tally.sum(i, *counts);
+  if constexpr (kCounts) tally.sum(*counts);
   return i;
 }
 

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/generic/pass_lanes.hpp"
 #include "kernels/generic/philox_lanes.hpp"
@@ -30,34 +31,60 @@ struct PhiloxOps {
 };
 
 struct FloatOps {
-  using Counts = LaneCounts<FloatOps>;
+  // While random bits are drawn there is no register for sums.
+  template <bool kDraws>
+  using Counts = std::conditional_t<kDraws, MaskCounts<FloatOps>, LaneCounts<FloatOps>>;
   using Words = std::uint32_t __attribute__((vector_size(32)));
   static constexpr int kLanes = 8;
   static __m256 broadcast(float value) { return _mm256_set1_ps(value); }
   static constexpr bool kSubtractsDown = false;
   static __m256 multiply(const float* from, __m256 factor) { return _mm256_mul_ps(_mm256_loadu_ps(from), factor); }
   static __m256 floats(Words v) { return _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(v)); }
+  struct Whole {
+    Words words;
+    __m256 floats;
+  };
   template <Direction kDirection>
-  static Words integers(__m256 v) {
+  static Whole whole(__m256 v) {
     constexpr int kMode[] = {_MM_FROUND_TO_NEG_INF, _MM_FROUND_TO_POS_INF, _MM_FROUND_TO_ZERO,
                              _MM_FROUND_TO_NEAREST_INT};
     constexpr int kRounds = kMode[static_cast<int>(kDirection)] | _MM_FROUND_NO_EXC;
-    return reinterpret_cast<Words>(_mm256_cvttps_epi32(_mm256_round_ps(v, kRounds)));
+    const __m256 rounded = _mm256_round_ps(v, kRounds);
+    return {reinterpret_cast<Words>(_mm256_cvttps_epi32(rounded)), rounded};
   }
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm256_srav_epi32(reinterpret_cast<__m256i>(v), _mm256_set1_epi32(bits)));
   }
-  static Words differ(__m256 a, __m256 b) { return reinterpret_cast<Words>(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ)); }
   static Words load(const std::uint32_t* from) {
     return reinterpret_cast<Words>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }
   static void store(std::int32_t* to, Words v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(v));
   }
+  // Of words that fit. GCC 12 would take a vector apart to narrow it.
+  static void store_words(std::int8_t* to, Words v) {
+    const __m128i pairs = narrowed(v);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(pairs, pairs));
+  }
+  static void store_words(std::int16_t* to, Words v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrowed(v)); }
+  static __m128i narrowed(Words v) {
+    const auto words = reinterpret_cast<__m256i>(v);
+    return _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  }
   // Bit i: whether lane i is above `most`.
   static void store_above(std::uint8_t* to, Words v, std::uint32_t most) {
-    *to = static_cast<std::uint8_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(v > most)));
+    store_bits(to, reinterpret_cast<__m256>(v > most));
   }
+  static Words differ(__m256 a, __m256 b) { return reinterpret_cast<Words>(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ)); }
+  // Whether lanes of a and b differ.
+  static void store_unequal(std::uint8_t* to, Words a, Words b) { store_bits(to, reinterpret_cast<__m256>(a != b)); }
+  // The same, and whether they do while `rounded` is 0.
+  static void store_unequal(std::uint8_t* to, std::uint8_t* to_zero, __m256 a, __m256 b, Words rounded) {
+    const Words unequal = differ(a, b);
+    store_bits(to, reinterpret_cast<__m256>(unequal));
+    store_bits(to_zero, reinterpret_cast<__m256>(unequal & reinterpret_cast<Words>(rounded == 0)));
+  }
+  static void store_bits(std::uint8_t* to, __m256 lanes) { *to = static_cast<std::uint8_t>(_mm256_movemask_ps(lanes)); }
 };
 
 constexpr Lanes32 kConverting = with_passes<FloatOps, SideBySide<PhiloxOps, 2>>(with_conversions<FloatOps>(kLanes32));

@@ -4,7 +4,6 @@
 
 #include <immintrin.h>
 
-#include <bit>
 #include <cstdint>
 
 #include "kernels/generic/pass_lanes.hpp"
@@ -30,43 +29,9 @@ struct PhiloxOps {
   static void store(std::uint32_t* to, Vector v) { _mm512_storeu_si512(to, v); }
 };
 
-// Counts of vectors of rounded values: masks are stored as they come and their bits counted at the end.
-class MaskCounts {
- public:
-  using Words = std::uint32_t __attribute__((vector_size(64)));
-
-  // The number of the vector; where a and b differ, the values were not on the grid.
-  void add(std::int64_t vector, __m512 a, __m512 b, Words rounded) {
-    const __mmask16 differ = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
-    const auto words = reinterpret_cast<__m512i>(rounded);
-    inexact_[vector] = differ;
-    round_to_zero_[vector] = _mm512_mask_testn_epi32_mask(differ, words, words);
-  }
-
-  void sum(std::int64_t, Counts32& counts) const {
-    counts.inexact += bits_of(inexact_);
-    counts.round_to_zero += bits_of(round_to_zero_);
-  }
-
- private:
-  static constexpr std::int64_t kVectors = kBlock32 / 16;
-  static_assert(kVectors % 4 == 0);
-
-  static std::int64_t bits_of(const std::uint16_t* masks) {
-    std::int64_t bits = 0;
-    for (std::int64_t i = 0; i < kVectors; i += 4) {
-      std::uint64_t four;
-      __builtin_memcpy(&four, masks + i, sizeof four);
-      bits += std::popcount(four);
-    }
-    return bits;
-  }
-
-  std::uint16_t inexact_[kVectors]{}, round_to_zero_[kVectors]{};
-};
-
 struct FloatOps {
-  using Counts = MaskCounts;
+  template <bool kDraws>
+  using Counts = MaskCounts<FloatOps>;
   using Words = std::uint32_t __attribute__((vector_size(64)));
   static constexpr int kLanes = 16;
   static __m512 broadcast(float value) { return _mm512_set1_ps(value); }
@@ -77,24 +42,47 @@ struct FloatOps {
     return _mm512_sub_round_ps(a, b, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   }
   static __m512 floats(Words v) { return _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(v)); }
+  struct Whole {
+    Words words;
+    __m512 floats;
+  };
   template <Direction kDirection>
-  static Words integers(__m512 v) {
+  static Whole whole(__m512 v) {
     constexpr int kMode[] = {_MM_FROUND_TO_NEG_INF, _MM_FROUND_TO_POS_INF, _MM_FROUND_TO_ZERO,
                              _MM_FROUND_TO_NEAREST_INT};
     constexpr int kRounds = kMode[static_cast<int>(kDirection)] | _MM_FROUND_NO_EXC;
-    return reinterpret_cast<Words>(_mm512_cvt_roundps_epi32(v, kRounds));
+    const __m512i rounded = _mm512_cvt_roundps_epi32(v, kRounds);
+    return {reinterpret_cast<Words>(rounded), _mm512_cvtepi32_ps(rounded)};
   }
   static Words shift(Words v, int bits) {
     return reinterpret_cast<Words>(_mm512_srav_epi32(reinterpret_cast<__m512i>(v), _mm512_set1_epi32(bits)));
   }
   static Words load(const std::uint32_t* from) { return reinterpret_cast<Words>(_mm512_loadu_si512(from)); }
   static void store(std::int32_t* to, Words v) { _mm512_storeu_si512(to, reinterpret_cast<__m512i>(v)); }
+  // Of words that fit.
+  static void store_words(std::int8_t* to, Words v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+  }
+  static void store_words(std::int16_t* to, Words v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(v)));
+  }
   // Bit i: whether lane i is above `most`.
   static void store_above(std::uint8_t* to, Words v, std::uint32_t most) {
     const auto limit = _mm512_set1_epi32(static_cast<int>(most));
-    const __mmask16 bits = _mm512_cmpgt_epu32_mask(reinterpret_cast<__m512i>(v), limit);
-    __builtin_memcpy(to, &bits, sizeof bits);
+    store_bits(to, _mm512_cmpgt_epu32_mask(reinterpret_cast<__m512i>(v), limit));
   }
+  // Whether lanes of a and b differ.
+  static void store_unequal(std::uint8_t* to, Words a, Words b) {
+    store_bits(to, _mm512_cmpneq_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+  }
+  // The same, and whether they do while `rounded` is 0.
+  static void store_unequal(std::uint8_t* to, std::uint8_t* to_zero, __m512 a, __m512 b, Words rounded) {
+    const auto words = reinterpret_cast<__m512i>(rounded);
+    const __mmask16 unequal = _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ);
+    store_bits(to, unequal);
+    store_bits(to_zero, _mm512_mask_testn_epi32_mask(unequal, words, words));
+  }
+  static void store_bits(std::uint8_t* to, __mmask16 lanes) { __builtin_memcpy(to, &lanes, sizeof lanes); }
 };
 
 constexpr Lanes32 kConverting = with_passes<FloatOps, SideBySide<PhiloxOps, 2>>(with_conversions<FloatOps>(kLanes32));
