@@ -6,7 +6,7 @@
 #include "kernels/generic/block.hpp"
 #include "kernels/generic/copy_loops.hpp"
 #include "kernels/generic/lanes.hpp"
-#include "kernels/generic/non_zero_loops.hpp"
+#include "kernels/generic/non_zero_bits.hpp"
 #include "kernels/generic/tile_loops.hpp"
 #include "kernels/isa/avx2_rounding.hpp"
 #include "kernels/isa/isa.hpp"
@@ -50,6 +50,19 @@ struct Ops {
   static void stream(float* to, __m256 v) { _mm256_stream_ps(to, v); }
   static __m256 scaled(Vector v, float step) { return _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(step)); }
 };
+
+struct ByteOps {
+  using Mask = std::uint32_t;
+  // Bit i: whether words[i] is not 0, and sums[i] grows then.
+  static Mask add_bits(const void* words, std::uint8_t* sums) {
+    const __m256i zeros = _mm256_cmpeq_epi8(_mm256_loadu_si256(static_cast<const __m256i*>(words)), Ops::zero());
+    const __m256i grown = _mm256_sub_epi8(Ops::load(reinterpret_cast<const std::byte*>(sums)), _mm256_set1_epi8(-1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), _mm256_add_epi8(grown, zeros));
+    return ~static_cast<Mask>(_mm256_movemask_epi8(zeros));
+  }
+};
+
+constexpr NonZero kBytesNonZero = with_bytes<ByteOps>(kNonZero);
 
 struct Stream {
   static constexpr int kWidth = 8;
@@ -98,7 +111,7 @@ const Kernels kAvx2{
     .add_both = &add_both,
     .batch_norm = &VectorPasses<8, 2, Stream>::kTable,
     .across = &kAcross,
-    .non_zero = &kNonZero,
+    .non_zero = &kBytesNonZero,
     .steps = &kSteps,
     .streaming = &kStreaming,
     .words = &kWords,

@@ -73,7 +73,7 @@ const FloatSteps<double> kDoubleSteps = isa::kDoubleSteps;
 
 const Across kAcross = isa::kAcross;
 
-const NonZero kCounting = with_bytes(kNonZero);
+const NonZero kCounting = with_bytes<ByteOps>(kNonZero);
 
 const BatchNormPasses kBatchNorm = VectorPasses<16, 4, Stream>::kTable;
 
