@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from fxsim.cli.memory import keep_freed_memory
+
 PACKAGES: Final = frozenset({"click", "rich", "jinja2", "markupsafe", "tomli_w"})
 """What the command line needs beyond the library: the `cli` extra."""
 
@@ -20,4 +22,5 @@ def main() -> None:
             f"fxsim: the command line needs the package {error.name}, which is not installed; "
             f"install it with: pip install 'fxsim[cli]'  (or 'fxsim[demo]', which brings the digits data too)"
         )
+    keep_freed_memory()
     fxsim()
