@@ -320,3 +320,23 @@ def test_compiled_autograd_draws_anew_every_call() -> None:
         warnings.simplefilter("ignore")  # of torch's compiler about itself
         assert all(map(torch.equal, steps(layer, x, False, False)[:-3], expected[:-3]))
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_gradient_that_lies_as_its_weight_is_not_copied_in_sight(contiguous: bool) -> None:
+    layer = fx.nn.Conv2d(3, 4, 3, numerics=fx.Numerics("<8,4>", "<8,4>", grad_output="<8,6>"))
+    if not contiguous:
+        layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    x = torch.arange(300.0).reshape(1, 3, 10, 10) / 64
+    gradients = []
+    for sight in (None, Onlooker()):
+        layer.weight.grad = None
+        with sight or nullcontext():
+            layer(x).sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.stride() == layer.weight.stride()
+        gradients.append(layer.weight.grad)
+    assert torch.equal(*gradients)
+    assert sight is not None
+    assert "aten.detach" in sight.seen  # what autograd takes of each gradient
+    assert not {"aten.copy_", "aten.clone", "aten.contiguous", "aten.new_empty_strided"} & set(sight.seen)

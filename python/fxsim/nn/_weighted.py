@@ -158,7 +158,8 @@ class Weighted(Layer):
         if torch.is_inference_mode_enabled():  # its tensors could not serve a later training
             with torch.inference_mode(False), torch.no_grad():
                 return self._fresh_words(step)
-        words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
+        with torch.no_grad():
+            words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
         keep(words.weight)
         return words
 

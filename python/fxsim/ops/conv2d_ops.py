@@ -17,6 +17,7 @@ from fxsim.ops._masks import empty_mask
 from fxsim.ops._plan import WordPlan, bias_grad_plan, layer_plan
 from fxsim.ops._publish import publish_float_product, publish_float_sum
 from fxsim.ops._settled import Strided
+from fxsim.ops._straight import unseen
 from fxsim.ops._word_products import WordProduct
 from fxsim.rng import Role
 
@@ -245,6 +246,12 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tens
     _layer.save(ctx, inputs, output, call)
     ctx.settings = (stride, padding, dilation, groups, numerics, seed, layer_id)
     ctx.place = (index_offset, layer)
+    ctx.weight_is_contiguous = inputs[1].is_contiguous()
+
+
+@unseen
+def _contiguous(gradient: Tensor) -> Tensor:
+    return gradient.contiguous()
 
 
 def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None, ...]:
@@ -253,8 +260,10 @@ def _backward(ctx: Any, grad: Tensor | None, *_: object) -> tuple[Tensor | None,
         return (None,) * 19
     tensors, call = _layer.kept(ctx)
     run, number = BACKWARD.at(grad, call)
-    gradients = run(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
-    return (*_layer.chosen(gradients, needs), *[None] * 16)
+    grad_x, grad_weight, grad_bias = run(grad, *tensors, needs, *ctx.settings, number, *ctx.place)
+    if needs[1] and run is BACKWARD.direct and ctx.weight_is_contiguous:
+        grad_weight = _contiguous(grad_weight)  # as autograd would, where watchers would see two operations
+    return (*_layer.chosen((grad_x, grad_weight, grad_bias), needs), *[None] * 16)
 
 
 FORWARD: Final = define(

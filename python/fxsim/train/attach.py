@@ -346,10 +346,10 @@ class Run:
                 observed.append(
                     LayerObservation(
                         name=slot.leader,
-                        weight=slot.parameter.detach().numpy(),
-                        gradient=gradient.numpy(),
+                        weight=gradients.array_of(slot.parameter),
+                        gradient=gradients.array_of(gradient),
                         vanished=vanished,
-                        raw_gradient=raw.numpy() if self.policy.needs_raw_gradients else None,
+                        raw_gradient=gradients.array_of(raw) if self.policy.needs_raw_gradients else None,
                     )
                 )
         if self._places.slots and not graded:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from fxsim.formats import Format
+from fxsim.ops import hidden
 from fxsim.ops.quantize_in_place import quantize_in_place
 from fxsim.ops.range_quantize import range_quantize
 from fxsim.policies.base import BlockGradientRule, GradientRule
@@ -16,9 +19,15 @@ from fxsim.rng import Key
 from fxsim.rounding import Quantizer, Stochastic
 
 
+@hidden
+def array_of(x: Tensor) -> npt.NDArray[Any]:
+    """The elements of a tensor where they lie; no watcher of torch sees them looked at."""
+    return x.detach().numpy()
+
+
 def norm(gradient: Tensor) -> float:
     """The L2 norm of all elements, summed in float64, the same for every number of threads."""
-    return euclidean_norm(gradient.numpy())
+    return euclidean_norm(array_of(gradient))
 
 
 def treat(gradient: Tensor, rule: GradientRule | BlockGradientRule, format: Format, key: Key, *, layer: str) -> bool:

@@ -14,7 +14,7 @@ def l1_term(carriers: Sequence[Tensor], l1: float) -> Tensor:
 
     carriers: floats of any shapes. Each is summed by itself, and the sums are added in their order.
     """
-    if l1 <= 0.0:
+    if l1 <= 0.0 or not carriers:
         return torch.zeros(())
     term: Tensor = _L1Term.apply(l1, *carriers)  # type: ignore[no-untyped-call]
     return term
@@ -27,16 +27,17 @@ class _L1Term(torch.autograd.Function):
         ctx.l1 = l1
         ctx.save_for_backward(*carriers)
         total = torch.zeros(())
-        for carrier in carriers:
-            total = total + l1 * carrier.abs().sum()
+        # Lists go through torch in one call.
+        for part in torch._foreach_mul([magnitude.sum() for magnitude in torch._foreach_abs(carriers)], l1):
+            total = total + part
         return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         carriers = ctx.saved_tensors
         scaled = {dtype: grad.to(dtype) * ctx.l1 for dtype in {carrier.dtype for carrier in carriers}}
-        signs = (
-            carrier.sgn() * scaled[carrier.dtype] if needed else None
-            for carrier, needed in zip(carriers, ctx.needs_input_grad[1:], strict=True)
-        )
-        return None, *signs
+        needs = ctx.needs_input_grad[1:]
+        signs = torch._foreach_sign([carrier for carrier, needed in zip(carriers, needs, strict=True) if needed])
+        torch._foreach_mul_(signs, [scaled[sign.dtype] for sign in signs])
+        left = iter(signs)
+        return None, *(next(left) if needed else None for needed in needs)
