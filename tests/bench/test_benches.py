@@ -127,8 +127,6 @@ LINES: dict[str, list[tuple[str, str, float | None, float | None]]] = {
             for line in (
                 (rf"step, {name}, counted$", r"not counted", 0.95, 0.98),
                 (rf"step, {name}, counted, torch not watched", r"not counted", 0.95, 0.98),
-                (rf"step, {name}, under a dispatch mode that does nothing", r"not counted", None, None),
-                (rf"step, {name}, counted$", r"under a dispatch mode that does nothing", 0.95, 0.98),
             )
         ),
         (r"price \d+ steps", r"10 s", 1.0, 2.0),

@@ -1,10 +1,11 @@
 """How long does a training step of ResNet20 take in exact integer arithmetic, against torch's float32?
 
-Batch 128, SGD with momentum, torch's float32 in the better of its two memory formats. Weights and activations of 8
-bits rounded to nearest even, gradients of 8 or 16 bits rounded stochastically to a given scale, integer input and
-weight gradients; batch normalisation, ReLU and the optimizer are torch's, or the first two fused (`fx.fuse`). Then
-AdaPT at a word length of each class (everything rounded stochastically, backward pass in float32 on the quantized
-operands), its histories and gradient rule included; it decides on no new format within so few steps.
+Batch 128, SGD with momentum that updates all parameters in a few calls, as `fxsim train` does, torch's float32 in the
+better of its two memory formats. Weights and activations of 8 bits rounded to nearest even, gradients of 8 or 16 bits
+rounded stochastically to a given scale, integer input and weight gradients; batch normalisation, ReLU and the optimizer
+are torch's, or the first two fused (`fx.fuse`). Then AdaPT at a word length of each class (everything rounded
+stochastically, backward pass in float32 on the quantized operands), its histories and gradient rule included; it
+decides on no new format within so few steps.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Subject:
     @classmethod
     def of(cls, model: nn.Module, policy: AdaPT | None = None) -> Subject:
         """The model with SGD, under a policy if one is given."""
-        optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01, momentum=0.9)
+        optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01, momentum=0.9, foreach=True)
         return cls(model, optimizer, None if policy is None else attach(policy, model, optimizer))
 
     def backward(self, x: Tensor, y: Tensor) -> None:
