@@ -167,9 +167,22 @@ class Conv:
         return self.n * self._within(0) * self._within(1)
 
     def _within(self, axis: int) -> int:
-        starts = range(-self.padding[axis], self.out[axis] * self.stride[axis] - self.padding[axis], self.stride[axis])
-        taps = range(0, self.kernel[axis] * self.dilation[axis], self.dilation[axis])
-        return sum(0 <= start + tap < self.size[axis] for start in starts for tap in taps)
+        return _positions_within(
+            self.size[axis],
+            self.out[axis],
+            self.kernel[axis],
+            self.stride[axis],
+            self.padding[axis],
+            self.dilation[axis],
+        )
+
+
+@lru_cache(maxsize=4096)
+def _positions_within(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Pairs (output, tap) of one dimension that meet an element."""
+    starts = range(-padding, out * stride - padding, stride)
+    taps = range(0, kernel * dilation, dilation)
+    return sum(0 <= start + tap < size for start in starts for tap in taps)
 
 
 def _nyxc(data: Tensor) -> tuple[int, int, int, int]:
