@@ -63,7 +63,7 @@ class Watch(Onlooker):  # type: ignore[no-untyped-call]
                 return result
             written = result.numel()
         else:
-            found = _floats(args[:1] if result is None else result)  # in-place list ops return nothing
+            found = _floats(args[:1] if result is None else (result,))  # in-place list ops return nothing
             if not found:
                 return result
             written = sum(found)
@@ -105,10 +105,13 @@ def _know(op: Any) -> _Known:
     return _KNOWN.setdefault(id(op), (run, kind, f"aten.{packet.__name__}" if watched else None, op))
 
 
-def _floats(value: Any) -> list[int]:
+def _floats(values: Sequence[Any]) -> list[int]:
     """Elements of each float tensor in the results of an op."""
-    if isinstance(value, Tensor):
-        return [value.numel()] if value.is_floating_point() else []
-    if not isinstance(value, list | tuple):
-        return []
-    return [count for each in value for count in _floats(each)]
+    found = []
+    for each in values:
+        if isinstance(each, Tensor):
+            if each.is_floating_point():
+                found.append(each.numel())
+        elif isinstance(each, list | tuple):
+            found += _floats(each)
+    return found

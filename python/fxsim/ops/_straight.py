@@ -41,6 +41,8 @@ class Onlooker(TorchDispatchMode):
 def watched() -> bool:
     """Whether a mode on this thread is no onlooker."""
     modes = _C._len_torch_dispatch_stack()
+    if modes == 1:  # a count by itself: asked at every op
+        return not isinstance(_C._get_dispatch_stack_at(0), Onlooker)
     return modes > 0 and not all(map(_looks_on, range(modes)))
 
 
