@@ -17,7 +17,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fxsim.bench.measure import Outcome, Row, Settings, Track, interleaved, require_equal, row, total
+from fxsim.bench.measure import Outcome, Row, Settings, in_turns, interleaved, require_equal, row, total
 from fxsim.bench.step_resnet20 import BATCH, CONTENDERS, Subject, batch, network, small_network
 from fxsim.cost import accelerators
 from fxsim.cost.counting import count
@@ -49,16 +49,10 @@ def run(settings: Settings) -> Outcome:
             "counted": partial(_step, counted, x, y),
             "own": partial(_step, counted, x, y, floats=False),
         }
-        tracks = _settled(timed, settings)
+        tracks = {each: total(turn[1:]) for each, turn in in_turns(timed, settings, 3).items()}
         for what, text in _WHAT.items():
             yield row(f"step, {name}, {text}", "not counted", tracks[what], tracks["silent"], must=0.95, aim=0.98)
     yield _pricing(counts, 3 if settings.toy else STEPS)
-
-
-def _settled(contenders: dict[str, Callable[[], object]], settings: Settings) -> dict[str, Track]:
-    """What each contender takes for the last two of the three steps of its turn."""
-    tracks = interleaved({(name, i): run for name, run in contenders.items() for i in range(3)}, settings)
-    return {name: total(tracks[name, i] for i in (1, 2)) for name in contenders}
 
 
 def _step(subject: Subject, x: Tensor, y: Tensor, *, floats: bool = True) -> Counts:

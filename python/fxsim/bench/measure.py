@@ -131,6 +131,14 @@ def interleaved(
     return {name: Track(tuple(seconds[name]), tuple(wall[name])) for name in contenders}
 
 
+def in_turns(
+    contenders: Mapping[Name, Callable[[], object]], settings: Settings, runs: int
+) -> dict[Name, tuple[Track, ...]]:
+    """The track of each of so many runs that a contender has in a row in its turn, the first one first."""
+    tracks = interleaved({(name, i): run for name, run in contenders.items() for i in range(runs)}, settings)
+    return {name: tuple(tracks[name, i] for i in range(runs)) for name in contenders}
+
+
 def steadily(
     contenders: Mapping[Name, Callable[[], object]], settings: Settings
 ) -> tuple[dict[Name, Track], dict[Name, Track]]:
@@ -139,10 +147,8 @@ def steadily(
     Each runs REPEATS times in its turn. The first run finds operands, code and memory where the others left them, the
     last finds them in the caches, as a loop over one product does.
     """
-    runs = {(name, i): run for name, run in contenders.items() for i in range(REPEATS)}
-    tracks = interleaved(runs, settings)
-    first, last = ({name: tracks[name, i] for name in contenders} for i in (0, REPEATS - 1))
-    return first, last
+    turns = in_turns(contenders, settings, REPEATS)
+    return {name: turn[0] for name, turn in turns.items()}, {name: turn[-1] for name, turn in turns.items()}
 
 
 def fastest(tracks: Iterable[Track]) -> Track:

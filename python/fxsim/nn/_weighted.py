@@ -156,7 +156,7 @@ class Weighted(Layer):
 
     def _fresh_words(self, step: int) -> Words:
         if torch.is_inference_mode_enabled():  # its tensors could not serve a later training
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.inference_mode(False):
                 return self._fresh_words(step)
         with torch.no_grad():
             words = self._quantize(*quantize_ops.QUANTIZE_RAW.at(self.weight, step))
