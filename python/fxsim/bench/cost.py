@@ -1,10 +1,11 @@
 """What does counting add to a training step of ResNet20, and how long does it take to price a training?
 
 A step is timed with a level 0 count around it against the same step without; and with one that does not watch torch's
-own operations, which is what the counts of the integer operations cost. Each takes three steps in its turn, of which
-the last two are timed: a training goes on as it began, and the first step after another kind finds Python's code and
-memory prepared for that. Then the counts of one step stand for every step of a training of 10,000, each window a step
-of its own, which is what a policy that changes formats all the time leaves at most; pricing them all has ten seconds.
+own operations, which is what the counts of the integer operations cost. All are steps of one and the same training,
+for where the tensors of another lie in memory costs more or less too. Each takes three steps in its turn, of which the
+last two are timed: a training goes on as it began, and the first step after another kind finds Python's code and memory
+prepared for that. Then the counts of one step stand for every step of a training of 10,000, each window a step of its
+own, which is what a policy that changes formats all the time leaves at most; pricing them all has ten seconds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def run(settings: Settings) -> Outcome:
         counts = _step(counted, x, y)
         require_equal(f"cost, {name}", *(_weights(each) for each in (counted, silent)))
         timed: dict[str, Callable[[], object]] = {
-            "silent": partial(silent.step, x, y),
+            "silent": partial(counted.step, x, y),
             "counted": partial(_step, counted, x, y),
             "own": partial(_step, counted, x, y, floats=False),
         }
