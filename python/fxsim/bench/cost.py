@@ -19,7 +19,16 @@ import torch
 from torch import Tensor
 
 from fxsim.bench.measure import Outcome, Row, Settings, in_turns, interleaved, require_equal, row, total
-from fxsim.bench.step_resnet20 import BATCH, CONTENDERS, Subject, batch, network, small_network
+from fxsim.bench.step_resnet20 import (
+    BATCH,
+    CONTENDERS,
+    Subject,
+    batch,
+    formats,
+    network,
+    require_formats,
+    small_network,
+)
 from fxsim.cost import accelerators
 from fxsim.cost.counting import count
 from fxsim.cost.counts import Counts
@@ -50,7 +59,9 @@ def run(settings: Settings) -> Outcome:
             "counted": partial(_step, counted, x, y),
             "own": partial(_step, counted, x, y, floats=False),
         }
+        before = formats(counted)
         tracks = {each: total(turn[1:]) for each, turn in in_turns(timed, settings, 3).items()}
+        require_formats(f"cost, {name}", counted, before)
         for what, text in _WHAT.items():
             yield row(f"step, {name}, {text}", "not counted", tracks[what], tracks["silent"], must=0.95, aim=0.98)
     yield _pricing(counts, 3 if settings.toy else STEPS)

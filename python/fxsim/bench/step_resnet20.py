@@ -95,9 +95,12 @@ def numerics(gradient_bits: int, exponent: int) -> Numerics:
     return Numerics(weight=Format(8, 8), activation=Format(8, 5), grad_output=gradient)
 
 
+_LOOKBACK: Final = 1_000_000
+
+
 def adapt(start: Format, model: nn.Module) -> Subject:
-    """AdaPT at a word length."""
-    policy = AdaPT(AdaPTConfig(start=start))
+    """AdaPT at formats that hold: it decides after more steps than a benchmark takes."""
+    policy = AdaPT(AdaPTConfig(start=start, lb_lwr=_LOOKBACK, lb_upr=_LOOKBACK))
     return Subject.of(convert_for(policy, model), policy)
 
 
@@ -161,14 +164,20 @@ def run(settings: Settings) -> Outcome:
             check_bits(name, make, network(), 32, "portable")
         subjects[name] = make(timed_network())
         timed[name] = partial(subjects[name].step, x, y)
-    before = {name: _formats(subject) for name, subject in subjects.items()}
+    before = {name: formats(subject) for name, subject in subjects.items()}
     tracks = interleaved(timed, settings)
     best = fastest(tracks[f"torch {layout}"] for layout in LAYOUTS)
     for name, (_, must, aim) in CONTENDERS.items():
-        if _formats(subjects[name]) != before[name]:
-            raise ValueError(f"step_resnet20, {name}: AdaPT chose other formats meanwhile; give fewer rounds")
+        require_formats(f"step_resnet20, {name}", subjects[name], before[name])
         yield row(f"step, {name}", _TORCH, tracks[name], best, must=must, aim=aim)
 
 
-def _formats(subject: Subject) -> dict[str, Format]:
+def formats(subject: Subject) -> dict[str, Format]:
+    """Of each layer, by name; none without a policy."""
     return {} if subject.run is None else subject.run.formats
+
+
+def require_formats(what: str, subject: Subject, before: dict[str, Format]) -> None:
+    """Raise ValueError, which begins with `what`, where steps so far were taken at other formats than before."""
+    if formats(subject) != before:
+        raise ValueError(f"{what}: AdaPT chose other formats meanwhile; give fewer rounds")
